@@ -1,0 +1,3 @@
+module github.com/parade-go/parade
+
+go 1.26
