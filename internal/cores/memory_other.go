@@ -1,0 +1,5 @@
+//go:build !linux && !darwin && !windows
+
+package cores
+
+func physicalMemory() uint64 { return 0 }
