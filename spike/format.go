@@ -1,0 +1,3 @@
+package spike
+
+func formatArray(v []float64, columns int, integer bool) string { return "" }

@@ -1,0 +1,55 @@
+// Package spike holds spike trains, generators of them and their statistics:
+// firing rates and time histograms. It follows Elephant and Neo: the same
+// words, the same rules, and results equal to the last bit.
+//
+//	process := spike.PoissonProcess{Rate: unit.Hz(10), TStop: unit.Seconds(100)}
+//	trains, err := process.Trains(rand.New(rand.NewPCG(1, 2)), 8)
+//	rate, err := spike.MeanFiringRate(trains[0]) // 9.8 1/s
+//	hist, err := spike.TimeHistogram(trains, unit.Milliseconds(100), spike.HistogramOptions{})
+//	fmt.Println(hist) // <AnalogSignal(array([[9], ...
+//
+// All types are plain data with exported fields: they travel between processes
+// as they are, and functions of this package know nothing of who calls them.
+package spike
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that callers branch on; every error of this package wraps one of them
+// or one of package unit, where a quantity has the wrong dimension.
+var (
+	// ErrTimes says that spike times break the rules of a train: one is
+	// outside of [t_start, t_stop] or is no number.
+	ErrTimes = errors.New("bad spike times")
+	// ErrInterval says that t_start and t_stop do not make an interval that
+	// can be used, or that trains do not share one.
+	ErrInterval = errors.New("bad interval")
+	// ErrMixedUnits says that trains differ in unit.
+	ErrMixedUnits = errors.New("trains differ in unit")
+	// ErrNoTrains says that a function of several trains got none.
+	ErrNoTrains = errors.New("no trains")
+	// ErrBinSize says that a bin size gives no usable number of bins.
+	ErrBinSize = errors.New("bad bin size")
+	// ErrRate says that a process cannot have the rate asked for.
+	ErrRate = errors.New("bad rate")
+	// ErrOutput says that an Output is none of the known ones.
+	ErrOutput = errors.New("bad output")
+	// ErrSignal says that an AnalogSignal has an impossible shape or time axis.
+	ErrSignal = errors.New("bad signal")
+	// ErrFormat says that a file is not what ReadFile can read.
+	ErrFormat = errors.New("bad file")
+)
+
+// TrainError says which train of several an error is about.
+type TrainError struct {
+	Index int // its index, from 0
+	Err   error
+}
+
+// Error gives "train 3: " and what is wrong with it.
+func (e *TrainError) Error() string { return fmt.Sprintf("spike: train %d: %v", e.Index, e.Err) }
+
+// Unwrap gives what is wrong with the train.
+func (e *TrainError) Unwrap() error { return e.Err }
