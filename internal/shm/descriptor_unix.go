@@ -52,7 +52,7 @@ func receiveFile(conn *net.UnixConn) (*os.File, uint64, error) {
 	case len(fds) != 1:
 		err = errNoDescriptor
 	case n < tagSize:
-		if _, err = io.ReadFull(conn, message[n:]); err == io.EOF {
+		if _, err = io.ReadFull(conn, message[n:]); errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 	}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Sees to it that this machine can build Parade and, with the argument "test", run
+# its tests. Installs what is missing on Debian and Ubuntu when it may; elsewhere it
+# says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The Debian packages that the tests use beyond Go and that are not there. The C
+# compiler and its headers are for the race detector.
+missing_packages() {
+	command -v make >/dev/null || echo make
+	command -v gcc >/dev/null || echo gcc
+	if ! echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; then echo libc6-dev; fi
+}
+
+need=$(awk '$1 == "go" { print $2 }' go.mod)
+get_go="install Go ${need%.0} or newer from https://go.dev/dl/ (unpack it to /usr/local/go and put /usr/local/go/bin into PATH)"
+
+# at_least A B: version A is not older than B.
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+if ! command -v go >/dev/null; then
+	echo "setup: Go is missing: $get_go" >&2
+	exit 1
+fi
+# Within this module an older Go switches to the one that go.mod asks for, if it may
+# and can fetch it.
+if ! have=$(go env GOVERSION 2>&1) || ! at_least "${have#go}" "$need"; then
+	echo "setup: Go is too old or could not fetch a newer one ($have): $get_go" >&2
+	exit 1
+fi
+
+[ "${1:-}" = test ] || exit 0
+
+missing=$(missing_packages | tr '\n' ' ')
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+	echo "setup: not found: $missing(these are the names on Debian); install a C compiler with its headers and make to run the tests with the race detector" >&2
+elif [ "$(id -u)" = 0 ]; then
+	echo "setup: installing $missing"
+	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086
+	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >&2 ||
+		echo "setup: that failed; the tests run without the race detector" >&2
+else
+	echo "setup: for the race detector: sudo apt-get install $missing" >&2
+fi
