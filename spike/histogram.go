@@ -112,9 +112,8 @@ const MaxBins = math.MaxInt32
 // in bins for the fractional part of a spike's place.
 const tolerance = 1e-8
 
-// lastOfBin is the fraction of a bin from which on a spike is of the next one:
-// a variable, since the constant 1 - 1e-8 would be exact.
-var lastOfBin = 1 - float64(tolerance)
+// lastOfBin is the fraction of a bin from which on a spike is of the next one.
+const lastOfBin = 1 - float64(tolerance)
 
 // grid is where the bins of a histogram lie, in the unit of the trains.
 type grid struct {
