@@ -150,3 +150,11 @@ func (r *Reader) count(least int) (n int, isNil bool) {
 	}
 	return int(v), false
 }
+
+// Rest returns a view of everything that remains, and passes over it.
+func (r *Reader) Rest() []byte {
+	if r.err != nil {
+		return nil
+	}
+	return r.take(r.Len())
+}

@@ -1,0 +1,322 @@
+package parade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parade-go/parade/internal/shm"
+	"github.com/parade-go/parade/internal/wire"
+)
+
+// Dispatcher feeds jobs to workers in other processes. An executor made of
+// such workers starts them, hands each one's [Link] to Add, and forwards Run.
+// The dispatcher keeps several batches on their way to each worker, notices
+// workers that die or freeze, and queues what they held again.
+type Dispatcher struct {
+	cfg  DispatcherConfig
+	stop chan struct{} // ends the heartbeat
+	done sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	failure error // why there will be no more workers
+	lastJob uint32
+
+	// Replaced whole under mu, so that they are read without it.
+	workers atomic.Pointer[[]*remote]
+	jobs    atomic.Pointer[[]*dispatch]
+}
+
+// DispatcherConfig says how a [Dispatcher] treats its workers.
+type DispatcherConfig struct {
+	// Workers is how many there usually are; batch sizes go by it.
+	Workers int
+	// Heartbeat is how often a silent worker is asked whether it is there;
+	// default 1 s.
+	Heartbeat time.Duration
+	// Missed is after how many silent heartbeats a worker counts as frozen;
+	// default 5.
+	Missed int
+	// Grace is how long a task may go on after its job has ended before its
+	// worker is replaced; default 2 s.
+	Grace time.Duration
+	// MaxTasks retires a worker after that many tasks; 0 never does.
+	MaxTasks int
+	// Initializer, if not nil, runs in each worker before anything else, with
+	// the worker's number as input.
+	Initializer *Function[int, struct{}]
+	// Gone is called when a worker has ended, after its tasks were queued
+	// again: retired as planned (err nil) or lost. The executor starts
+	// another or calls Fail.
+	Gone func(l Link, err error)
+}
+
+// Link is a connection to one worker, ordered and reliable.
+type Link interface {
+	// Name is how errors and logs call the worker, with its host if that is
+	// another one.
+	Name() string
+	// Number is the worker's place among its executor's workers, from 0.
+	Number() int
+	// Read reads what the worker sends; it fails once the worker is gone.
+	io.Reader
+	// Write sends the chunks one after another, all of them or an error.
+	Write(chunks [][]byte) error
+	// End ends the worker, with cause nil when it has nothing left to do, and
+	// returns when it is gone: with an error that tells how it died, and the
+	// worker's Status if that outlived it.
+	End(cause error) (error, *Status)
+}
+
+// segmentLink is a link whose worker shares memory with this process.
+type segmentLink interface {
+	SendSegment(s *shm.Segment, tag uint64) error
+}
+
+// drainLink is a link that relays a worker's output.
+type drainLink interface {
+	// Drain returns when all output written so far has been relayed.
+	Drain()
+}
+
+var (
+	errFrozen   = errors.New("it did not answer")
+	errStubborn = errors.New("its task went on after the job had ended")
+	errStuck    = errors.New("its task went on after its timeout")
+)
+
+// NewDispatcher returns a dispatcher without workers yet.
+func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
+	if cfg.Heartbeat <= 0 {
+		cfg.Heartbeat = time.Second
+	}
+	if cfg.Missed <= 0 {
+		cfg.Missed = 5
+	}
+	if cfg.Grace <= 0 {
+		cfg.Grace = 2 * time.Second
+	}
+	d := &Dispatcher{cfg: cfg, stop: make(chan struct{})}
+	d.workers.Store(new([]*remote))
+	d.jobs.Store(new([]*dispatch))
+	d.done.Go(d.heartbeat)
+	return d
+}
+
+// dispatch is a job on its way to workers.
+type dispatch struct {
+	id   uint32
+	job  *Job
+	head wire.Buffer // the job frame's payload
+	mode uint8       // how the bound argument travels
+
+	mu      sync.Mutex
+	bound   wire.Buffer
+	segment *shm.Segment
+	using   map[*remote]int // batches at each worker, kept when their number is limited
+}
+
+// Run implements [Executor] for the executor that owns the dispatcher.
+func (d *Dispatcher) Run(_ context.Context, j *Job) error {
+	run, err := d.admit(j)
+	if err != nil {
+		return err
+	}
+	<-j.finished
+	d.dismiss(run)
+	return nil
+}
+
+// newDispatch refuses jobs that other processes cannot run, and encodes what
+// they must know of one.
+func newDispatch(j *Job) (*dispatch, error) {
+	switch {
+	case j.unsent != nil:
+		return nil, j.unsent
+	case j.declared.late:
+		return nil, fmt.Errorf("%w: %q was declared after the first parade.Open, so worker processes do not have it; declare it in a package-level variable", ErrNotDeclared, j.run.name)
+	}
+	j.remote = true
+	j.run.shares = j.set.batch == 0
+	run := &dispatch{job: j, using: map[*remote]int{}}
+	appendRun(&run.head, &j.run)
+	if j.bound == nil {
+		run.head.Uint8(boundNone)
+		return run, nil
+	}
+	if err := j.bound(&run.bound); err != nil {
+		return nil, fmt.Errorf("%w: the argument bound to %q: %w", ErrEncode, j.run.name, err)
+	}
+	run.mode = boundInline
+	if size := run.bound.Len(); size >= segmentFrom {
+		// Without shared memory, on another system or when it is short, the
+		// argument goes through the link instead.
+		if s, err := shm.Create("parade-bound", size); err == nil {
+			at := 0
+			for _, chunk := range run.bound.Chunks() {
+				at += copy(s.Bytes()[at:], chunk)
+			}
+			if err := s.Seal(); err == nil {
+				run.segment, run.mode = s, boundSegment
+			} else {
+				_ = s.Close()
+			}
+		}
+	}
+	return run, nil
+}
+
+func (d *Dispatcher) admit(j *Job) (*dispatch, error) {
+	run, err := newDispatch(j)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		err = ErrClosed
+	case d.failure != nil:
+		err = d.failure
+	}
+	if err != nil {
+		run.release()
+		return nil, err
+	}
+	d.lastJob++
+	run.id = d.lastJob
+	add(&d.jobs, run)
+	j.mu.Lock()
+	j.onWork = d.kick
+	j.mu.Unlock()
+	d.kick()
+	return run, nil
+}
+
+// dismiss lets workers forget a job that has ended.
+func (d *Dispatcher) dismiss(run *dispatch) {
+	d.mu.Lock()
+	remove(&d.jobs, run)
+	d.mu.Unlock()
+	for _, r := range *d.workers.Load() {
+		r.forget(run)
+		if l, ok := r.link.(drainLink); ok {
+			l.Drain()
+		}
+	}
+	run.release()
+}
+
+func add[T any](list *atomic.Pointer[[]T], item T) {
+	grown := append(slices.Clone(*list.Load()), item)
+	list.Store(&grown)
+}
+
+func remove[T comparable](list *atomic.Pointer[[]T], item T) {
+	rest := slices.DeleteFunc(slices.Clone(*list.Load()), func(other T) bool { return other == item })
+	list.Store(&rest)
+}
+
+func (run *dispatch) release() {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if run.segment != nil {
+		_ = run.segment.Close()
+		run.segment = nil
+	}
+	run.bound.Reset()
+}
+
+// kick wakes every worker's writer. Jobs call it while they are locked.
+func (d *Dispatcher) kick() {
+	for _, r := range *d.workers.Load() {
+		r.wake()
+	}
+}
+
+// Add starts to feed a worker. It returns at once; when the worker turns out
+// to be unusable, Gone is called.
+func (d *Dispatcher) Add(l Link) {
+	r := newRemote(d, l)
+	d.mu.Lock()
+	closed := d.closed
+	if !closed {
+		add(&d.workers, r)
+	}
+	d.mu.Unlock()
+	if closed {
+		_, _ = l.End(nil)
+		return
+	}
+	d.done.Go(r.write)
+	d.done.Go(r.read)
+}
+
+// Fail stops all jobs, and refuses later ones, for want of workers.
+func (d *Dispatcher) Fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failure == nil {
+		d.failure = err
+	}
+	d.stopJobs(d.failure)
+}
+
+func (d *Dispatcher) stopJobs(err error) {
+	for _, run := range *d.jobs.Load() {
+		run.job.stop(err)
+	}
+}
+
+// Close stops all jobs with [ErrClosed], ends the workers and returns when
+// they are gone.
+func (d *Dispatcher) Close() {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		d.done.Wait()
+		return
+	}
+	d.closed = true
+	d.stopJobs(ErrClosed)
+	d.mu.Unlock()
+	close(d.stop)
+	var ends sync.WaitGroup
+	for _, r := range *d.workers.Load() {
+		ends.Go(func() { r.end(nil) })
+	}
+	ends.Wait()
+	d.done.Wait()
+}
+
+// heartbeat asks silent workers whether they are there. It counts its own
+// ticks, not time, so that a machine that slept does not lose its workers.
+func (d *Dispatcher) heartbeat() {
+	tick := time.NewTicker(d.cfg.Heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.stop:
+			return
+		case <-tick.C:
+		}
+		for _, r := range *d.workers.Load() {
+			if r.heard.Swap(false) {
+				r.silent = 0
+				continue
+			}
+			if r.silent++; r.silent > d.cfg.Missed {
+				silence := time.Duration(d.cfg.Missed) * d.cfg.Heartbeat
+				d.done.Go(func() { r.end(fmt.Errorf("%w for %v", errFrozen, silence)) })
+				continue
+			}
+			r.post(func(b *wire.Buffer) { b.EndFrame(b.BeginFrame(wire.Header{Kind: framePing})) })
+		}
+	}
+}

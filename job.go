@@ -1,0 +1,370 @@
+package parade
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/parade-go/parade/internal/wire"
+)
+
+// Job is one call of [Map], [Stream] or [Go] as an [Executor] sees it: tasks
+// to hand out in batches, and outcomes to take back. It decides what runs
+// next, how many tasks make a batch, what is tried again and when to stop; the
+// executor only decides where. A Job is safe for concurrent use.
+type Job struct {
+	run      run
+	set      settings
+	data     data
+	declared *declared // nil for a closure
+	unsent   error     // why the function cannot leave this process
+	bound    func(*wire.Buffer) error
+	remote   bool   // sizes in bytes matter
+	step     func() // on serial, moves a stream's inputs and results between tasks
+	started  time.Time
+	finished chan struct{}
+	cancel   context.CancelCauseFunc
+
+	mu       sync.Mutex
+	wake     sync.Cond // work may have arrived, or the job ended
+	onWork   func()    // the same, for a dispatcher
+	onEnd    func()
+	next     int      // first input not handed out
+	known    int      // inputs known so far
+	complete bool     // there will be no more
+	redo     []*Batch // to run again, by first index
+	crashes  map[int]int
+	running  int
+	ended    bool
+	err      error // why it was stopped, if not by failed tasks
+	tempo    tempo
+	tally    tally
+}
+
+// data is the typed end of a job: where inputs come from and results go. Its
+// methods are called with the job locked.
+type data interface {
+	cut(first, n int, maxBytes int64) work // at least one input, at most n
+	deliver(first int, w work, lo, hi int) // w's tasks [lo, hi) have results; its task 0 is number first
+	fail(e *TaskError, w work, k int)      // w's task k failed for good
+	full() bool                            // results must be taken before more work is handed out
+}
+
+// Batch is consecutive tasks that travel together.
+type Batch struct {
+	job     *Job
+	first   int
+	work    work
+	attempt int           // of each of its tasks, from 1
+	failed  int           // earlier attempts that ended in a failure of the task itself
+	expect  time.Duration // how long it should take, 0 when unknown
+}
+
+// tempo is what the job has learnt about the time of a task.
+type tempo struct {
+	perTask time.Duration // moving average, 0 while nothing is known
+	largest int           // tasks in the largest batch settled
+}
+
+func (t *tempo) learn(n int, d time.Duration) {
+	per := max(d/time.Duration(n), 1)
+	if t.perTask == 0 {
+		t.perTask = per
+	} else {
+		t.perTask = (t.perTask + per + 1) / 2
+	}
+	t.largest = max(t.largest, n)
+}
+
+// watch stops the job when its caller's context ends.
+func (j *Job) watch(ctx context.Context) (release func() bool) {
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, func() { j.stop(context.Cause(ctx)) })
+}
+
+// stop ends the job early for a reason other than failed tasks.
+func (j *Job) stop(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.ended {
+		j.err = err
+		j.end()
+	}
+}
+
+// end is called with the job locked.
+func (j *Job) end() {
+	j.ended = true
+	j.tally.wall = time.Since(j.started)
+	j.cancel(context.Canceled)
+	close(j.finished)
+	if j.onEnd != nil {
+		j.onEnd()
+	}
+	j.notify()
+}
+
+// endIfDone is called with the job locked.
+func (j *Job) endIfDone() {
+	if !j.ended && j.complete && j.next == j.known && j.running == 0 && len(j.redo) == 0 {
+		j.end()
+	}
+}
+
+// notify says that there may be work, or none ever again. It is called with
+// the job locked.
+func (j *Job) notify() {
+	j.wake.Broadcast()
+	if j.onWork != nil {
+		j.onWork()
+	}
+}
+
+// hasWork is called with the job locked.
+func (j *Job) hasWork() bool {
+	return len(j.redo) > 0 || j.next < j.known && !j.data.full()
+}
+
+// wait returns when there may be work, with false when the job has ended.
+func (j *Job) wait() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for !j.ended && !j.hasWork() {
+		j.wake.Wait()
+	}
+	return !j.ended
+}
+
+// idle says that the job is running and has nothing to hand out.
+func (j *Job) idle() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !j.ended && !j.hasWork()
+}
+
+// maxBatchBytes bounds the encoded inputs of a batch of more than one task.
+const maxBatchBytes = 1 << 20
+
+// maxBatchTasks bounds the tasks of a batch.
+const maxBatchTasks = 1 << 20
+
+// take hands out the next batch, of at most limit tasks, for one of so many
+// workers, or nil when there is nothing to do now.
+func (j *Job) take(workers, limit int) *Batch {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended || !j.hasWork() {
+		return nil
+	}
+	n := min(j.batchSize(workers), limit)
+	if len(j.redo) > 0 {
+		b := j.redo[0]
+		if b.work.len() > n {
+			rest := b.slice(n, b.work.len())
+			b.work = b.work.slice(0, n)
+			j.redo[0] = rest
+		} else {
+			j.redo = slices.Delete(j.redo, 0, 1)
+		}
+		return j.hand(b)
+	}
+	maxBytes := int64(0)
+	if j.remote {
+		maxBytes = maxBatchBytes
+	}
+	w := j.data.cut(j.next, min(n, j.known-j.next), maxBytes)
+	b := &Batch{job: j, first: j.next, work: w, attempt: 1}
+	j.next += w.len()
+	return j.hand(b)
+}
+
+func (j *Job) hand(b *Batch) *Batch {
+	j.running += b.work.len()
+	b.expect = j.tempo.perTask * time.Duration(b.work.len())
+	return b
+}
+
+// batchSize is called with the job locked.
+func (j *Job) batchSize(workers int) int {
+	if j.set.batch > 0 {
+		return j.set.batch
+	}
+	if j.tempo.perTask == 0 {
+		return 1
+	}
+	// Towards the target, but no faster than the measurements can follow, and
+	// with enough left at the end for all workers to finish together.
+	n := min(int(batchTarget/j.tempo.perTask), 8*j.tempo.largest, maxBatchTasks)
+	if j.set.workers > 0 {
+		workers = min(workers, j.set.workers)
+	}
+	left := j.known - j.next
+	for _, b := range j.redo {
+		left += b.work.len()
+	}
+	if !j.complete {
+		left = max(left, j.set.items/2)
+	}
+	return max(1, min(n, left/(2*workers)))
+}
+
+func (b *Batch) slice(lo, hi int) *Batch {
+	return &Batch{job: b.job, first: b.first + lo, work: b.work.slice(lo, hi), attempt: b.attempt, failed: b.failed}
+}
+
+// again queues b to be handed out once more. It is called with the job locked.
+func (j *Job) again(b *Batch) {
+	if b.work.len() == 0 {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(j.redo, b.first, func(r *Batch, first int) int { return cmp.Compare(r.first, first) })
+	j.redo = slices.Insert(j.redo, i, b)
+}
+
+// settle takes back a batch with what became of it. w is the batch's work, or
+// a copy of it where a task that would not end still has the original.
+func (j *Job) settle(b *Batch, w work, o outcome, worker string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.running -= w.len()
+	j.tally.add(b, o, worker)
+	if j.ended {
+		return
+	}
+	if o.ran > 0 {
+		j.tempo.learn(o.ran, o.user)
+	}
+	lo := 0
+	for _, f := range o.failures {
+		j.deliver(b, w, lo, f.offset)
+		lo = f.offset + 1
+		if f.kind != Unsendable && b.failed < j.set.retries {
+			retry := b.slice(f.offset, f.offset+1)
+			retry.attempt++
+			retry.failed++
+			j.tally.retries++
+			j.again(retry)
+			continue
+		}
+		if j.fail(b, w, f, worker); j.ended {
+			return
+		}
+	}
+	j.deliver(b, w, lo, o.ran)
+	if o.ran < w.len() {
+		j.again(b.slice(o.ran, w.len()))
+	}
+	j.endIfDone()
+	if len(j.redo) > 0 {
+		j.notify()
+	}
+}
+
+// deliver is called with the job locked.
+func (j *Job) deliver(b *Batch, w work, lo, hi int) {
+	if lo < hi {
+		j.tally.done += hi - lo
+		j.data.deliver(b.first, w, lo, hi)
+	}
+}
+
+// fail records a task's final failure, and stops the job if that was one too
+// many. It is called with the job locked.
+func (j *Job) fail(b *Batch, w work, f failure, worker string) {
+	j.tally.failed++
+	j.data.fail(&TaskError{
+		Func: j.run.name, Index: b.first + f.offset, Attempt: b.attempt,
+		Worker: worker, Kind: f.kind, Err: f.err, Stack: f.stack,
+	}, w, f.offset)
+	if j.set.maxFailed > 0 && j.tally.failed >= j.set.maxFailed {
+		j.end()
+	}
+}
+
+// refuse takes back a batch whose input number n cannot be encoded; the
+// inputs before it stay in the batch, which may be left empty.
+func (j *Job) refuse(b *Batch, n int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	all := b.work.len()
+	j.running -= all - n
+	if j.ended {
+		return
+	}
+	j.again(b.slice(n+1, all))
+	j.fail(b, b.work, failure{offset: n, kind: Unsendable, err: err}, "")
+	b.work = b.work.slice(0, n)
+	j.endIfDone()
+	j.notify()
+}
+
+// lost takes back a batch whose worker is gone. crashed is the task that was
+// running then, -1 if it was none of this batch.
+func (j *Job) lost(b *Batch, crashed int, cause error, worker string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := b.work.len()
+	j.running -= n
+	if j.ended {
+		return
+	}
+	k := crashed - b.first
+	if crashed < 0 || k < 0 || k >= n {
+		j.again(b)
+		j.notify()
+		return
+	}
+	if j.crashes == nil {
+		j.crashes = map[int]int{}
+	}
+	j.crashes[crashed]++
+	j.again(b.slice(0, k))
+	j.again(b.slice(k+1, n))
+	if j.crashes[crashed] < j.set.crashes {
+		suspect := b.slice(k, k+1)
+		suspect.attempt++
+		j.tally.retries++
+		j.again(suspect)
+	} else {
+		err := fmt.Errorf("input set aside after it cost %d workers: %w", j.crashes[crashed], cause)
+		j.fail(b, b.work, failure{offset: k, kind: Lost, err: err}, worker)
+	}
+	j.endIfDone()
+	j.notify()
+}
+
+// Work runs the job's tasks on the calling goroutine until the job ends. It
+// is all that an executor within this process needs; any number of goroutines
+// may call it for one job. worker is the name that errors give.
+func (j *Job) Work(worker string) {
+	j.work(newLane(worker, new(Status), nil), 1)
+}
+
+func (j *Job) work(l *lane, workers int) {
+	for {
+		if j.step != nil {
+			j.step()
+		}
+		b := j.take(workers, maxInt)
+		if b == nil {
+			if !j.wait() {
+				return
+			}
+			continue
+		}
+		if !j.execute(l, b) {
+			return
+		}
+	}
+}
+
+func (j *Job) execute(l *lane, b *Batch) (alive bool) {
+	return l.execute(&j.run, b.work, b.first, b.attempt, func(w work, o outcome) {
+		j.settle(b, w, o, l.worker)
+	})
+}

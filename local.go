@@ -1,0 +1,201 @@
+package parade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parade-go/parade/internal/cores"
+)
+
+func init() {
+	Register("serial", Driver{Open: func(_ context.Context, arg string) (Executor, error) {
+		if arg != "" {
+			return nil, fmt.Errorf("parade: executor \"serial:%s\": serial takes no number of workers", arg)
+		}
+		return Serial(), nil
+	}})
+	Register("threads", Driver{Open: func(_ context.Context, arg string) (Executor, error) {
+		n, err := WorkerCount("threads", arg, cores.Granted())
+		if err != nil {
+			return nil, err
+		}
+		return Threads(n), nil
+	}})
+}
+
+// Serial returns the executor that runs tasks in order on the caller's
+// goroutine, with nothing concurrent: for debugging, and to compare with.
+func Serial() Executor { return &serial{jobs: newJobSet()} }
+
+type serial struct{ jobs *jobSet }
+
+func (s *serial) Run(_ context.Context, j *Job) error {
+	if err := s.jobs.add(j); err != nil {
+		return err
+	}
+	defer s.jobs.remove(j)
+	j.Work("serial")
+	return nil
+}
+
+func (s *serial) Info() Info {
+	return Info{Kind: "serial", Workers: 1, Cores: cores.Granted(), Threads: cores.Granted(), Host: hostname()}
+}
+
+func (s *serial) String() string { return s.Info().String() }
+
+func (s *serial) Close() error {
+	s.jobs.close()
+	return nil
+}
+
+// Threads returns the executor that runs tasks on n goroutines of this
+// process, shared by all jobs. With n < 1 it takes as many as cores are
+// granted.
+func Threads(n int) Executor {
+	if n < 1 {
+		n = cores.Granted()
+	}
+	return &threads{n: n, slots: make(chan struct{}, n), jobs: newJobSet()}
+}
+
+type threads struct {
+	n     int
+	slots chan struct{} // one per batch being run, over all jobs
+	jobs  *jobSet
+	left  sync.WaitGroup // goroutines that would not stop
+}
+
+// threadsKey finds the executor whose slot a task already holds.
+type threadsKey struct{ *threads }
+
+// strayGrace is how long a stopped job waits for tasks that do not watch
+// their context before it leaves their goroutines behind.
+const strayGrace = 2 * time.Second
+
+func (t *threads) Run(ctx context.Context, j *Job) error {
+	if err := t.jobs.add(j); err != nil {
+		return err
+	}
+	defer t.jobs.remove(j)
+	n := t.n
+	if j.set.workers > 0 {
+		n = min(n, j.set.workers)
+	}
+	if j.complete {
+		n = min(n, j.known)
+	}
+	// A job started by a task of this executor uses the slot that its task
+	// holds, so that nesting cannot exhaust the slots.
+	nested := ctx.Value(threadsKey{t}) != nil
+	j.run.ctx = context.WithValue(j.run.ctx, threadsKey{t}, true)
+	j.run.shares = n > 1 && j.set.batch == 0
+
+	var running sync.WaitGroup
+	var start func(worker int)
+	start = func(worker int) {
+		running.Add(1)
+		go func() {
+			defer running.Done()
+			l := newLane(fmt.Sprintf("threads/%d", worker), new(Status), func() { start(worker) })
+			t.work(j, l, n, nested && worker == 0)
+		}()
+	}
+	for worker := range n {
+		start(worker)
+	}
+	done := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(done)
+	}()
+	<-j.finished
+	select {
+	case <-done:
+	case <-time.After(strayGrace):
+		t.left.Go(func() { <-done })
+	}
+	return nil
+}
+
+func (t *threads) work(j *Job, l *lane, workers int, holdsSlot bool) {
+	for j.wait() {
+		if !holdsSlot {
+			select {
+			case t.slots <- struct{}{}:
+			case <-j.finished:
+				return
+			}
+		}
+		alive := true
+		if b := j.take(workers, maxInt); b != nil {
+			alive = j.execute(l, b)
+		}
+		if !holdsSlot {
+			<-t.slots
+		}
+		if !alive {
+			return
+		}
+	}
+}
+
+func (t *threads) Info() Info {
+	return Info{Kind: "threads", Workers: t.n, Cores: cores.Granted(), Threads: cores.InnerThreads(t.n), Host: hostname()}
+}
+
+func (t *threads) String() string { return t.Info().String() }
+
+// Close returns an error when tasks that ignore their context still run: a
+// goroutine cannot be stopped from outside.
+func (t *threads) Close() error {
+	t.jobs.close()
+	done := make(chan struct{})
+	go func() {
+		t.left.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(strayGrace):
+		return errors.New("threads: tasks that ignore their context are still running; the processes executor can stop such tasks")
+	}
+}
+
+// jobSet is the jobs running on an executor, so that Close can stop them.
+type jobSet struct {
+	mu     sync.Mutex
+	closed bool
+	jobs   map[*Job]struct{}
+}
+
+func newJobSet() *jobSet { return &jobSet{jobs: map[*Job]struct{}{}} }
+
+func (s *jobSet) add(j *Job) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.jobs[j] = struct{}{}
+	return nil
+}
+
+func (s *jobSet) remove(j *Job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.jobs, j)
+}
+
+func (s *jobSet) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for j := range s.jobs {
+		j.stop(ErrClosed)
+	}
+}

@@ -1,0 +1,151 @@
+package parade
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Map runs f over every input and returns the results in the inputs' order.
+//
+// When tasks fail, the results that were computed are returned too, at their
+// inputs' positions, with a [*JobError] that lists the failures and which
+// inputs have no result. By default the first failure stops the call; see
+// [CollectErrors], [StopAfter] and [Retries].
+func Map[A, R any](ctx context.Context, ex Executor, f *Function[A, R], inputs []A, opts ...Option) ([]R, error) {
+	d := newMapData(f, inputs)
+	set, err := settingsOf(opts)
+	if err == nil {
+		err = check(ctx, ex, f)
+	}
+	if err != nil {
+		return d.out, err
+	}
+	j := newMapJob(ctx, d, set)
+	j.runOn(ctx, ex)
+	return d.out, j.result(d.failed, d.unfinished)
+}
+
+// check refuses what cannot work before any of it is done.
+func check[A, R any](ctx context.Context, ex Executor, f *Function[A, R]) error {
+	switch {
+	case ctx == nil:
+		return errors.New("parade: the context is nil; pass context.Background()")
+	case ex == nil:
+		return errors.New("parade: the executor is nil; open one with parade.Open")
+	case f == nil:
+		return errors.New("parade: the function is nil; declare it with parade.Func")
+	}
+	return nil
+}
+
+func newJob[A, R any](ctx context.Context, f *Function[A, R], d data, set settings) *Job {
+	j := &Job{set: set, data: d, declared: f.declared, unsent: f.unsent, bound: f.bound}
+	j.run.name, j.run.seed, j.run.timeout, j.run.stopAt = f.name, set.seed, set.timeout, set.maxFailed
+	j.wake.L = &j.mu
+	j.finished = make(chan struct{})
+	j.started = time.Now()
+	j.run.ctx, j.cancel = context.WithCancelCause(ctx)
+	return j
+}
+
+func newMapJob[A, R any](ctx context.Context, d *mapData[A, R], set settings) *Job {
+	j := newJob(ctx, d.f, d, set)
+	j.known, j.complete = len(d.in), true
+	return j
+}
+
+// runOn runs the job to its end.
+func (j *Job) runOn(ctx context.Context, ex Executor) {
+	defer j.report(ex)
+	defer j.announce()()
+	defer j.watch(ctx)()
+	if ctx.Err() != nil {
+		j.stop(context.Cause(ctx))
+		return
+	}
+	j.mu.Lock()
+	j.endIfDone() // there may be no inputs at all
+	ended := j.ended
+	j.mu.Unlock()
+	if ended {
+		return
+	}
+	if err := ex.Run(j.run.ctx, j); err != nil {
+		j.stop(err)
+	}
+	<-j.finished
+}
+
+// result is the error of an ended job, nil when everything has a result.
+func (j *Job) result(failed []*TaskError, unfinished func(known int) []Range) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err == nil && len(failed) == 0 {
+		return nil
+	}
+	slices.SortFunc(failed, func(a, b *TaskError) int { return cmp.Compare(a.Index, b.Index) })
+	e := &JobError{Func: j.run.name, Tasks: j.known, Done: j.tally.done, Failed: failed, Err: j.err}
+	if unfinished != nil {
+		e.Unfinished = unfinished(j.known)
+	}
+	return e
+}
+
+// mapData is the typed end of a Map: both slices are there from the start.
+type mapData[A, R any] struct {
+	f       *Function[A, R]
+	in      []A
+	out     []R
+	settled []uint64 // a bit for each task that has a result
+	failed  []*TaskError
+}
+
+func newMapData[A, R any](f *Function[A, R], in []A) *mapData[A, R] {
+	return &mapData[A, R]{f: f, in: in, out: make([]R, len(in)), settled: make([]uint64, (len(in)+63)/64)}
+}
+
+func (d *mapData[A, R]) cut(first, n int, maxBytes int64) work {
+	in := d.in[first : first+n : first+n]
+	return d.f.work(in[:fit(d.f, in, maxBytes)])
+}
+
+// fit returns how many inputs, at least one, come to no more than maxBytes.
+func fit[A, R any](f *Function[A, R], in []A, maxBytes int64) int {
+	if maxBytes <= 0 {
+		return len(in)
+	}
+	for i := range in {
+		if maxBytes -= int64(f.in.Size(&in[i])); maxBytes < 0 {
+			return max(i, 1)
+		}
+	}
+	return len(in)
+}
+
+func (d *mapData[A, R]) deliver(first int, w work, lo, hi int) {
+	copy(d.out[first+lo:first+hi], w.(*tasks[A, R]).out[lo:hi])
+	for i := first + lo; i < first+hi; i++ {
+		d.settled[i/64] |= 1 << (i % 64)
+	}
+}
+
+func (d *mapData[A, R]) fail(e *TaskError, _ work, _ int) { d.failed = append(d.failed, e) }
+func (d *mapData[A, R]) full() bool                       { return false }
+
+func (d *mapData[A, R]) unfinished(known int) []Range {
+	var ranges []Range
+	for i := range known {
+		if d.settled[i/64]&(1<<(i%64)) != 0 {
+			continue
+		}
+		if n := len(ranges); n > 0 && ranges[n-1].First+ranges[n-1].Len == i {
+			ranges[n-1].Len++
+		} else {
+			ranges = append(ranges, Range{First: i, Len: 1})
+		}
+	}
+	return ranges
+}

@@ -1,0 +1,176 @@
+package parade
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/parade-go/parade/internal/wire"
+)
+
+// The kinds of frames between a dispatcher and a worker. The job number in a
+// frame's header says which job it is about, the sequence number which batch.
+const (
+	frameHello   uint8 = iota + 1 // worker: who it is; its first frame
+	frameJob                      // dispatcher: a job's function, settings and bound argument
+	frameBatch                    // dispatcher: tasks to run
+	frameOutcome                  // worker: what became of a batch
+	frameRefusal                  // worker: why it cannot run a job
+	frameEnd                      // dispatcher: the job has ended, stop its task and forget it
+	framePing                     // dispatcher: are you there
+	framePong                     // worker: yes
+	frameLog                      // worker: a slog record
+	frameBye                      // worker: a task would not stop, replace me
+)
+
+// protocolVersion is part of hello; both ends must agree.
+const protocolVersion = 1
+
+// segmentFrom is the size from which a bound argument goes by shared memory.
+const segmentFrom = 64 << 10
+
+// How a bound argument travels.
+const (
+	boundNone uint8 = iota
+	boundInline
+	boundSegment
+)
+
+func appendHello(b *wire.Buffer) {
+	m := b.BeginFrame(wire.Header{Kind: frameHello})
+	b.Uvarint(protocolVersion)
+	b.Uint64(BuildID())
+	b.EndFrame(m)
+}
+
+func checkHello(r *wire.Reader) error {
+	version, build := r.Uvarint(), r.Uint64()
+	switch {
+	case r.Err() != nil:
+		return r.Err()
+	case version != protocolVersion:
+		return fmt.Errorf("worker speaks protocol %d, this program %d; run the same build on both sides", version, protocolVersion)
+	case build != BuildID():
+		return fmt.Errorf("worker is build %016x, this program is build %016x; run the same build on both sides", build, BuildID())
+	}
+	return nil
+}
+
+// appendRun appends what a worker must know of a job, but for the bound argument.
+func appendRun(b *wire.Buffer, r *run) {
+	b.String(r.name)
+	b.Uint64(r.seed)
+	b.Uint64(uint64(r.timeout))
+	b.Uvarint(uint64(r.stopAt))
+	var shares uint8
+	if r.shares {
+		shares = 1
+	}
+	b.Uint8(shares)
+}
+
+func decodeRun(rd *wire.Reader) run {
+	return run{
+		name: rd.String(), seed: rd.Uint64(), timeout: time.Duration(rd.Uint64()),
+		stopAt: int(rd.Uvarint()), shares: rd.Uint8() == 1,
+	}
+}
+
+// appendOutcome appends an outcome and the results of the tasks that ran. A
+// result that cannot be encoded becomes a failure.
+func appendOutcome(b *wire.Buffer, w work, o *outcome) {
+	start := time.Now()
+	mark := b.Mark()
+	appendOutcomeHead(b, o)
+	bad := w.encodeResults(b, o.ran)
+	if len(bad) > 0 {
+		for k, err := range bad {
+			o.addFailure(failure{offset: k, kind: Unsendable, err: err})
+		}
+		b.Truncate(mark)
+		appendOutcomeHead(b, o)
+		w.encodeResults(b, o.ran) // the culprits are zero values by now
+	}
+	b.Uint64(uint64(o.codec + time.Since(start)))
+}
+
+func appendOutcomeHead(b *wire.Buffer, o *outcome) {
+	b.Uvarint(uint64(o.ran))
+	b.Uvarint(uint64(o.user))
+	b.Uvarint(uint64(len(o.failures)))
+	for _, f := range o.failures {
+		b.Uvarint(uint64(f.offset))
+		b.Uint8(uint8(f.kind))
+		b.String(f.stack)
+		wire.AppendError(b, f.err)
+	}
+}
+
+// addFailure keeps the failures in the order of their tasks. A task that
+// already failed stays as it is.
+func (o *outcome) addFailure(f failure) {
+	i := 0
+	for i < len(o.failures) && o.failures[i].offset < f.offset {
+		i++
+	}
+	if i < len(o.failures) && o.failures[i].offset == f.offset {
+		return
+	}
+	o.failures = append(o.failures, failure{})
+	copy(o.failures[i+1:], o.failures[i:])
+	o.failures[i] = f
+}
+
+// decodeOutcome reads an outcome, and its results into w.
+func decodeOutcome(r *wire.Reader, w work) (o outcome, err error) {
+	o.ran = int(r.Uvarint())
+	o.user = time.Duration(r.Uvarint())
+	failures := r.Uvarint()
+	if r.Err() != nil {
+		return o, r.Err()
+	}
+	if o.ran < 0 || o.ran > w.len() || failures > uint64(o.ran) {
+		return o, fmt.Errorf("outcome of %d tasks with %d failures for a batch of %d", o.ran, failures, w.len())
+	}
+	for last := -1; failures > 0; failures-- {
+		f := failure{offset: int(r.Uvarint()), kind: Kind(r.Uint8()), stack: r.String()}
+		f.err = wire.DecodeError(r)
+		if r.Err() != nil {
+			return o, r.Err()
+		}
+		if f.offset <= last || f.offset >= o.ran {
+			return o, fmt.Errorf("outcome names failed task %d of %d", f.offset, o.ran)
+		}
+		last = f.offset
+		o.failures = append(o.failures, f)
+	}
+	if err := w.decodeResults(r, o.ran); err != nil {
+		return o, err
+	}
+	o.codec = time.Duration(r.Uint64())
+	return o, r.Err()
+}
+
+// appendRecord appends a log record, its attributes as text.
+func appendRecord(b *wire.Buffer, rec slog.Record, attrs []slog.Attr) {
+	m := b.BeginFrame(wire.Header{Kind: frameLog})
+	b.Uint64(uint64(rec.Time.UnixNano()))
+	b.Uint64(uint64(rec.Level))
+	b.String(rec.Message)
+	b.Uvarint(uint64(len(attrs)))
+	for _, a := range attrs {
+		b.String(a.Key)
+		b.String(a.Value.String())
+	}
+	b.EndFrame(m)
+}
+
+func decodeRecord(r *wire.Reader) (rec slog.Record, err error) {
+	at, level, message := r.Uint64(), r.Uint64(), r.String()
+	rec = slog.NewRecord(time.Unix(0, int64(at)), slog.Level(level), message, 0)
+	for n := r.Uvarint(); n > 0 && r.Err() == nil; n-- {
+		key, value := r.String(), r.String()
+		rec.AddAttrs(slog.String(key, value))
+	}
+	return rec, r.Err()
+}

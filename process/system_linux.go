@@ -1,0 +1,39 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// executable is this very program, even if its file has been replaced or
+// deleted since.
+func executable() (string, error) { return "/proc/self/exe", nil }
+
+func childAttributes() *syscall.SysProcAttr {
+	// The death signal reaches a child that is stopped or does not read.
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+func socketPair(name string) (a, b *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
+}
+
+func residentMemory(pid int) (int64, bool) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, false
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(data), &size, &resident); err != nil {
+		return 0, false
+	}
+	return resident * int64(os.Getpagesize()), true
+}
+
+// rssUnit is the unit of Rusage.Maxrss.
+const rssUnit = 1 << 10

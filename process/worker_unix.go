@@ -1,0 +1,128 @@
+//go:build unix
+
+package process
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/internal/shm"
+)
+
+// workerVariable tells a child that it is one. Its value is the worker's name.
+const workerVariable = "PARADE_WORKER"
+
+// The descriptors that a child inherits.
+const (
+	frameFD   = 3 // socket: frames
+	segmentFD = 4 // socket: descriptors of shared memory
+	statusFD  = 5 // memory: which task is running
+)
+
+// workerName is set in a child, before anything else can run.
+var workerName = func() string {
+	name, ok := os.LookupEnv(workerVariable)
+	if !ok {
+		return ""
+	}
+	// What a task starts must neither believe it is a worker nor hold the
+	// sockets open.
+	_ = os.Unsetenv(workerVariable)
+	for _, fd := range []int{frameFD, segmentFD, statusFD} {
+		syscall.CloseOnExec(fd)
+	}
+	return name
+}()
+
+var serving atomic.Bool
+
+// serve turns a child into a worker. In a task of that worker, which may call
+// parade.Open itself, it does nothing.
+func serve() {
+	if workerName == "" || serving.Swap(true) {
+		return
+	}
+	err := serveWorker()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "worker cannot serve: %v\n", err)
+		os.Exit(1)
+	}
+	// The parent has gone or wants us to. The group is this process and what
+	// its tasks started.
+	if syscall.Getpgrp() == os.Getpid() {
+		_ = syscall.Kill(0, syscall.SIGKILL)
+	}
+	os.Exit(0)
+}
+
+func serveWorker() error {
+	frames, err := inheritedSocket(frameFD, "frames")
+	if err != nil {
+		return err
+	}
+	segments, err := inheritedSocket(segmentFD, "segments")
+	if err != nil {
+		return err
+	}
+	page, err := shm.Map(os.NewFile(statusFD, "status"), parade.StatusSize, shm.Shared)
+	if err != nil {
+		return err
+	}
+	// That the parent is gone is how every worker ends: no error.
+	_ = parade.ServeWorker(parade.WorkerEnd{
+		Name:   workerName + " (pid " + strconv.Itoa(os.Getpid()) + ")",
+		Status: parade.StatusAt(page.Bytes()),
+		Reader: frames,
+		Write:  func(chunks [][]byte) error { return writeChunks(frames, chunks) },
+		Segment: func(tag uint64, size int) ([]byte, func(), error) {
+			f, got, err := shm.ReceiveFile(segments)
+			if err != nil {
+				return nil, nil, err
+			}
+			defer f.Close()
+			if got != tag {
+				return nil, nil, fmt.Errorf("shared memory of job %d came instead of job %d's", got, tag)
+			}
+			m, err := shm.Map(f, size, shm.CopyOnWrite)
+			if err != nil {
+				return nil, nil, err
+			}
+			return m.Bytes(), func() { _ = m.Retire() }, nil
+		},
+	})
+	return nil
+}
+
+func inheritedSocket(fd int, name string) (*net.UnixConn, error) {
+	return socket(os.NewFile(uintptr(fd), name))
+}
+
+// socket makes a connection of a socket's file, which it closes.
+func socket(f *os.File) (*net.UnixConn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", f.Name(), err)
+	}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		_ = c.Close()
+		return nil, fmt.Errorf("socket %s is not a Unix socket", f.Name())
+	}
+	return u, nil
+}
+
+func writeChunks(c *net.UnixConn, chunks [][]byte) error {
+	if len(chunks) == 1 {
+		_, err := c.Write(chunks[0])
+		return err
+	}
+	buffers := net.Buffers(chunks)
+	_, err := buffers.WriteTo(c)
+	return err
+}

@@ -1,0 +1,544 @@
+package parade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parade-go/parade/internal/wire"
+)
+
+const (
+	// maxFrame bounds what a worker may send at once; memory is taken only as
+	// the bytes arrive.
+	maxFrame = 1 << 40
+	// flushAt is how many bytes of batches go into one write.
+	flushAt = 256 << 10
+	// aheadTime is how much work a worker should have waiting, and aheadOne up
+	// to which length a batch waits behind the one that runs.
+	aheadTime = time.Millisecond
+	aheadOne  = 5 * time.Millisecond
+	// maxAhead and maxAheadBytes bound what is on its way to one worker.
+	maxAhead      = 1024
+	maxAheadBytes = 32 << 20
+	// batchCost is what a batch costs beside its tasks, about.
+	batchCost = time.Microsecond
+)
+
+// remote is the dispatcher's side of one worker: a goroutine that writes and
+// one that reads.
+type remote struct {
+	d      *Dispatcher
+	link   Link
+	kicked chan struct{} // a token: the writer has something to look at
+	quit   chan struct{}
+	heard  atomic.Bool // something came since the last heartbeat
+	silent int         // heartbeats without anything; the heartbeat's own
+
+	// The writer's own.
+	turn  int // which job is next, for fairness
+	known map[uint32]bool
+	tasks int // handed out so far
+
+	mu       sync.Mutex
+	ended    bool
+	retiring bool
+	ready    bool      // said hello, and the initializer has run
+	private  *dispatch // the initializer
+	sent     []flight  // batches on their way or being run, oldest first
+	ahead    time.Duration
+	bytes    int64
+	notes    []func(*wire.Buffer) // other frames to send
+	gone     chan struct{}        // closed when the link has ended
+}
+
+// flight is a batch that a worker has and has not settled.
+type flight struct {
+	run    *dispatch
+	batch  *Batch
+	seq    uint64
+	expect time.Duration // 0: nobody knows
+	bytes  int64
+	codec  time.Duration // spent on encoding it
+}
+
+func newRemote(d *Dispatcher, l Link) *remote {
+	return &remote{
+		d: d, link: l, kicked: make(chan struct{}, 1), quit: make(chan struct{}),
+		known: map[uint32]bool{}, gone: make(chan struct{}),
+	}
+}
+
+func (r *remote) wake() {
+	select {
+	case r.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// post has the writer append a frame of its own.
+func (r *remote) post(note func(*wire.Buffer)) {
+	r.mu.Lock()
+	r.notes = append(r.notes, note)
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *remote) write() {
+	var buf wire.Buffer
+	var seq uint64
+	for {
+		select {
+		case <-r.quit:
+			return
+		case <-r.kicked:
+		}
+		for {
+			buf.Reset()
+			r.appendNotes(&buf)
+			for buf.Len() < flushAt && r.hasRoom() {
+				run, b := r.pick()
+				if b == nil {
+					break
+				}
+				seq++
+				if err := r.appendBatch(&buf, run, b, seq); err != nil {
+					r.end(err)
+					return
+				}
+			}
+			if buf.Len() == 0 {
+				break
+			}
+			if err := r.link.Write(buf.Chunks()); err != nil {
+				r.end(err)
+				return
+			}
+		}
+	}
+}
+
+func (r *remote) appendNotes(buf *wire.Buffer) {
+	r.mu.Lock()
+	notes := r.notes
+	r.notes = nil
+	r.mu.Unlock()
+	for _, note := range notes {
+		note(buf)
+	}
+}
+
+// hasRoom says whether another batch should be on its way: enough to keep the
+// worker busy while outcomes travel, but no long task waiting behind another
+// when a second worker could have it.
+func (r *remote) hasRoom() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.sent)
+	switch {
+	case !r.ready && r.private == nil, r.retiring, r.ended:
+		return false
+	case n == 0:
+		return true
+	case n >= maxAhead || r.bytes >= maxAheadBytes || r.sent[n-1].expect == 0:
+		return false
+	}
+	return r.ahead < aheadTime || n == 1 && r.ahead < aheadOne
+}
+
+// pick takes a batch from the jobs in turn.
+func (r *remote) pick() (*dispatch, *Batch) {
+	r.mu.Lock()
+	private := r.private
+	r.mu.Unlock()
+	if private != nil {
+		return private, private.job.take(1, 1)
+	}
+	jobs := *r.d.jobs.Load()
+	limit := maxInt
+	if max := r.d.cfg.MaxTasks; max > 0 {
+		limit = max - r.tasks
+	}
+	for range jobs {
+		r.turn++
+		run := jobs[r.turn%len(jobs)]
+		if !run.admit(r) {
+			continue
+		}
+		if b := run.job.take(r.d.cfg.Workers, limit); b != nil {
+			return run, b
+		}
+		run.leave(r)
+	}
+	return nil, nil
+}
+
+// admit counts a batch at r against the job's limit of workers.
+func (run *dispatch) admit(r *remote) bool {
+	limit := run.job.set.workers
+	if limit == 0 {
+		return true
+	}
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if run.using[r] == 0 && len(run.using) >= limit {
+		return false
+	}
+	run.using[r]++
+	return true
+}
+
+func (run *dispatch) leave(r *remote) {
+	if run.job.set.workers == 0 {
+		return
+	}
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if run.using[r]--; run.using[r] <= 0 {
+		delete(run.using, r)
+		r.d.kick() // a worker that was not admitted may be now
+	}
+}
+
+// appendBatch appends a batch, and before it the job if the worker does not
+// know it yet.
+func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *Batch, seq uint64) error {
+	if !r.known[run.id] {
+		r.known[run.id] = true
+		if err := r.appendJob(buf, run); err != nil {
+			b.job.lost(b, -1, err, r.link.Name())
+			run.leave(r)
+			return err
+		}
+	}
+	start := time.Now()
+	mark := buf.BeginFrame(wire.Header{Kind: frameBatch, Job: run.id, Seq: seq})
+	for {
+		n := b.work.len()
+		inner := buf.Mark()
+		buf.Uvarint(uint64(b.first))
+		buf.Uvarint(uint64(b.attempt))
+		buf.Uvarint(uint64(n))
+		done, err := b.work.encodeInputs(buf)
+		if err == nil {
+			break
+		}
+		b.job.refuse(b, done, fmt.Errorf("%w: %w", ErrEncode, err))
+		if b.work.len() == 0 {
+			buf.Truncate(mark)
+			run.leave(r)
+			return nil
+		}
+		buf.Truncate(inner)
+	}
+	buf.EndFrame(mark)
+	f := flight{run: run, batch: b, seq: seq, bytes: int64(buf.Len() - mark), codec: time.Since(start)}
+	if b.expect > 0 {
+		f.expect = b.expect + batchCost
+	}
+	r.tasks += b.work.len()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		b.job.lost(b, -1, nil, r.link.Name())
+		run.leave(r)
+		return errors.New("worker has ended")
+	}
+	r.sent = append(r.sent, f)
+	r.ahead += f.expect
+	r.bytes += f.bytes
+	if max := r.d.cfg.MaxTasks; max > 0 && r.tasks >= max {
+		r.retiring = true
+	}
+	return nil
+}
+
+func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	mode := run.mode
+	if mode == boundSegment {
+		sharer, ok := r.link.(segmentLink)
+		switch {
+		case run.segment == nil: // the job has ended; its batches no longer count
+			mode = boundNone
+		case !ok:
+			mode = boundInline
+		default:
+			if err := sharer.SendSegment(run.segment, uint64(run.id)); err != nil {
+				return fmt.Errorf("sending the bound argument: %w", err)
+			}
+		}
+	}
+	m := buf.BeginFrame(wire.Header{Kind: frameJob, Job: run.id})
+	for _, chunk := range run.head.Chunks() {
+		buf.Raw(chunk)
+	}
+	buf.Uint8(mode)
+	switch mode {
+	case boundInline:
+		buf.Align(64) // so that the worker may view numbers in place
+		for _, chunk := range run.bound.Chunks() {
+			buf.Raw(chunk)
+		}
+	case boundSegment:
+		buf.Uint64(uint64(run.segment.Size()))
+	}
+	buf.EndFrame(m)
+	return nil
+}
+
+// forget tells the worker that a job has ended, and sees to it that its task
+// does, too.
+func (r *remote) forget(run *dispatch) {
+	note := func(b *wire.Buffer) {
+		if r.known[run.id] {
+			delete(r.known, run.id)
+			b.EndFrame(b.BeginFrame(wire.Header{Kind: frameEnd, Job: run.id}))
+		}
+	}
+	r.mu.Lock()
+	r.notes = append(r.notes, note)
+	r.mu.Unlock()
+	// A worker that holds nothing of the job learns of its end with whatever
+	// is sent next, at the latest a heartbeat.
+	if r.holds(run) {
+		r.wake()
+		time.AfterFunc(r.d.cfg.Grace, func() {
+			if r.holds(run) {
+				r.end(errStubborn)
+			}
+		})
+	}
+}
+
+func (r *remote) holds(run *dispatch) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.sent {
+		if f.run == run {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *remote) read() {
+	frames := wire.NewFrameReader(r.link, maxFrame)
+	var rd wire.Reader
+	for {
+		h, payload, owned, err := frames.Next()
+		if err != nil {
+			r.end(err)
+			return
+		}
+		if !r.heard.Load() {
+			r.heard.Store(true)
+		}
+		rd.Init(payload, owned)
+		if err := r.handle(h, &rd); err != nil {
+			r.end(err)
+			return
+		}
+		// One look by the writer for all that arrived together.
+		if !frames.Buffered() {
+			r.wake()
+		}
+	}
+}
+
+func (r *remote) handle(h wire.Header, rd *wire.Reader) error {
+	switch h.Kind {
+	case frameOutcome:
+		return r.settle(h, rd)
+	case framePong:
+	case frameHello:
+		if err := checkHello(rd); err != nil {
+			return &fatalError{err}
+		}
+		return r.prepare()
+	case frameRefusal:
+		err := wire.DecodeError(rd)
+		for _, run := range append([]*dispatch{r.private}, *r.d.jobs.Load()...) {
+			if run != nil && run.id == h.Job {
+				run.job.stop(err)
+			}
+		}
+	case frameLog:
+		rec, err := decodeRecord(rd)
+		if err != nil {
+			return err
+		}
+		rec.AddAttrs(slog.String("worker", r.link.Name()))
+		if log := slog.Default(); log.Enabled(context.Background(), rec.Level) {
+			_ = log.Handler().Handle(context.Background(), rec)
+		}
+	case frameBye:
+		return errStuck
+	default:
+		return fmt.Errorf("frame of unknown kind %d", h.Kind)
+	}
+	return rd.Err()
+}
+
+func (r *remote) settle(h wire.Header, rd *wire.Reader) error {
+	r.mu.Lock()
+	if len(r.sent) == 0 || r.sent[0].seq != h.Seq || r.sent[0].run.id != h.Job {
+		r.mu.Unlock()
+		return fmt.Errorf("outcome of batch %d of job %d out of turn", h.Seq, h.Job)
+	}
+	f := r.sent[0]
+	r.mu.Unlock()
+
+	start := time.Now()
+	o, err := decodeOutcome(rd, f.batch.work)
+	if err != nil {
+		return fmt.Errorf("outcome of batch %d: %w", h.Seq, err)
+	}
+	o.codec += f.codec + time.Since(start)
+	o.bytesOut, o.bytesIn = f.bytes, int64(h.Length)
+
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return nil // the batch is queued again already
+	}
+	r.sent[0] = flight{}
+	r.sent = r.sent[1:]
+	r.ahead -= f.expect
+	r.bytes -= f.bytes
+	retired := r.retiring && len(r.sent) == 0
+	r.mu.Unlock()
+
+	f.batch.job.settle(f.batch, f.batch.work, o, r.link.Name())
+	f.run.leave(r)
+	if f.run == r.private {
+		if err := r.private.job.result(r.private.job.data.(*mapData[int, struct{}]).failed, nil); err != nil {
+			return &fatalError{fmt.Errorf("initializer: %w", err)}
+		}
+		r.setReady()
+	}
+	if retired {
+		r.end(nil)
+	}
+	return nil
+}
+
+// fatalError ends a worker for a reason that another worker would not mend.
+type fatalError struct{ error }
+
+func (e *fatalError) Unwrap() error { return e.error }
+
+// prepare runs the initializer, if there is one, in a worker that said hello.
+func (r *remote) prepare() error {
+	f := r.d.cfg.Initializer
+	if f == nil {
+		r.setReady()
+		return nil
+	}
+	j := newMapJob(context.Background(), newMapData(f, []int{r.link.Number()}), settings{maxFailed: 1, crashes: 1})
+	run, err := newDispatch(j)
+	if err != nil {
+		return &fatalError{fmt.Errorf("initializer: %w", err)}
+	}
+	r.d.mu.Lock()
+	r.d.lastJob++
+	run.id = r.d.lastJob
+	r.d.mu.Unlock()
+	r.mu.Lock()
+	r.private = run
+	r.mu.Unlock()
+	r.wake()
+	return nil
+}
+
+func (r *remote) setReady() {
+	r.mu.Lock()
+	r.private, r.ready = nil, true
+	r.mu.Unlock()
+	r.wake()
+}
+
+// end ends the worker, once, and queues again what it held. Whoever comes
+// second waits for the first.
+func (r *remote) end(cause error) {
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		<-r.gone
+		return
+	}
+	r.ended = true
+	flights := r.sent
+	r.sent = nil
+	r.mu.Unlock()
+
+	d := r.d
+	d.mu.Lock()
+	remove(&d.workers, r)
+	closed := d.closed
+	d.mu.Unlock()
+	death, status := r.link.End(cause)
+	close(r.quit)
+	if death == nil {
+		death = cause
+	}
+	var fatal *fatalError
+	if errors.As(cause, &fatal) {
+		d.Fail(cause)
+	}
+	r.requeue(flights, cause, death, status)
+	close(r.gone)
+	if !closed && fatal == nil && d.cfg.Gone != nil {
+		d.cfg.Gone(r.link, death)
+	}
+}
+
+// requeue hands back the batches of a worker that has ended. The task that was
+// running when it died is the suspect; without a status page to tell, it is
+// the oldest batch, cut in two until it is one task.
+func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
+	blameless := cause == nil || errors.Is(cause, errStubborn) || errors.Is(cause, errStuck)
+	name := r.link.Name()
+	err := fmt.Errorf("%w: %w", ErrWorkerLost, death)
+	counted := map[*Job]bool{}
+	for i, f := range flights {
+		j, n := f.batch.job, f.batch.work.len()
+		f.batch = f.batch.slice(0, n) // the reader may still be decoding into the old one
+		if !blameless && !counted[j] {
+			counted[j] = true
+			j.mu.Lock()
+			j.tally.lost++
+			j.mu.Unlock()
+		}
+		crashed := -1
+		switch running := status.task(f.run.id); {
+		case blameless:
+		case running >= 0:
+			crashed = running
+		case status.known():
+		case i == 0 && n == 1:
+			crashed = f.batch.first
+		case i == 0:
+			j.lost(f.batch.slice(0, n/2), -1, err, name)
+			f.batch = f.batch.slice(n/2, n)
+		}
+		j.lost(f.batch, crashed, err, name)
+		f.run.leave(r)
+	}
+}
+
+// task returns the index of the task of a job that was running, or -1.
+func (s *Status) task(job uint32) int {
+	if s == nil || s.index.Load() == 0 || s.job.Load() != uint64(job) {
+		return -1
+	}
+	return int(s.index.Load()) - 1
+}
+
+// known says that some task was running.
+func (s *Status) known() bool { return s != nil && s.index.Load() != 0 }

@@ -1,0 +1,355 @@
+package parade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/parade-go/parade/internal/wire"
+)
+
+// StatusSize is how many bytes a [Status] takes.
+const StatusSize = int(unsafe.Sizeof(Status{}))
+
+// StatusAt returns the Status that lies in memory shared between a worker and
+// whoever started it. The memory must be aligned to 8 bytes and hold at least
+// StatusSize.
+func StatusAt(memory []byte) *Status {
+	_ = memory[StatusSize-1]
+	return (*Status)(unsafe.Pointer(unsafe.SliceData(memory)))
+}
+
+// WorkerEnd is the worker's side of a [Link].
+type WorkerEnd struct {
+	Name   string
+	Status *Status // nil when nothing outlives the worker
+	io.Reader
+	// Write sends the chunks one after another, all of them or an error.
+	Write func(chunks [][]byte) error
+	// Segment returns the memory announced under a tag by the other side's
+	// SendSegment, and what frees it.
+	Segment func(tag uint64, size int) (memory []byte, retire func(), err error)
+}
+
+const (
+	// flushAfter is how long finished outcomes may wait for more.
+	flushAfter = 100 * time.Microsecond
+	// flushBytes is how many bytes of outcomes may wait.
+	flushBytes = 256 << 10
+	// arenaSize is the unit in which small frames are kept until they are run.
+	arenaSize = 64 << 10
+)
+
+// ServeWorker runs tasks for the dispatcher at the other end until that one
+// goes away, and returns why. Functions must have been declared before.
+func ServeWorker(w WorkerEnd) error {
+	if w.Status == nil {
+		w.Status = new(Status)
+	}
+	s := &server{end: w, runs: map[uint32]*servedRun{}}
+	s.arrived.L = &s.inbox
+	slog.SetDefault(slog.New(&forwarder{server: s}))
+	s.send(appendHello)
+	go s.work()
+	return s.read()
+}
+
+// server is a worker: one goroutine reads frames, another runs batches.
+type server struct {
+	end WorkerEnd
+
+	inbox   sync.Mutex // guards the next four
+	arrived sync.Cond
+	queue   []message
+	arena   []byte
+	runs    map[uint32]*servedRun
+
+	outbox  sync.Mutex // guards the rest
+	out     wire.Buffer
+	flushed time.Time
+}
+
+// message is a frame that waits to be acted on.
+type message struct {
+	wire.Header
+	payload []byte
+	owned   bool
+	run     *servedRun
+}
+
+// servedRun is a job as the worker knows it.
+type servedRun struct {
+	run
+	cancel  context.CancelFunc
+	factory workFactory
+	err     error // why it cannot be run
+	retire  func()
+}
+
+func (s *server) read() error {
+	frames := wire.NewFrameReader(s.end, maxFrame)
+	for {
+		h, payload, owned, err := frames.Next()
+		if err != nil {
+			return err
+		}
+		switch h.Kind {
+		case framePing:
+			s.send(func(b *wire.Buffer) { b.EndFrame(b.BeginFrame(wire.Header{Kind: framePong})) })
+		case frameJob, frameBatch, frameEnd:
+			s.enqueue(h, payload, owned)
+		default:
+			return fmt.Errorf("frame of unknown kind %d", h.Kind)
+		}
+	}
+}
+
+func (s *server) enqueue(h wire.Header, payload []byte, owned bool) {
+	s.inbox.Lock()
+	defer s.inbox.Unlock()
+	if !owned && len(payload) > 0 { // the reader's buffer is about to be reused
+		if cap(s.arena)-len(s.arena) < len(payload) {
+			s.arena = make([]byte, 0, max(arenaSize, len(payload)))
+		}
+		at := len(s.arena)
+		s.arena = append(s.arena, payload...)
+		payload = s.arena[at:len(s.arena):len(s.arena)]
+	}
+	run := s.runs[h.Job]
+	switch {
+	case h.Kind == frameJob:
+		run = &servedRun{}
+		run.ctx, run.cancel = context.WithCancel(context.Background())
+		s.runs[h.Job] = run
+	case h.Kind == frameEnd && run != nil:
+		run.cancel() // at once, even while its task runs
+		delete(s.runs, h.Job)
+	}
+	s.queue = append(s.queue, message{Header: h, payload: payload, owned: owned, run: run})
+	s.arrived.Signal()
+}
+
+// next returns everything that has arrived, in order. Finished outcomes are
+// sent before it waits.
+func (s *server) next(spare []message) []message {
+	s.inbox.Lock()
+	defer s.inbox.Unlock()
+	if len(s.queue) == 0 {
+		s.inbox.Unlock()
+		s.flush()
+		s.inbox.Lock()
+	}
+	for len(s.queue) == 0 {
+		s.arrived.Wait()
+	}
+	messages := s.queue
+	clear(spare)
+	s.queue = spare[:0]
+	return messages
+}
+
+// work runs what arrives, until a task makes this goroutine unusable.
+func (s *server) work() {
+	var rest []message
+	l := newLane(s.end.Name, s.end.Status, func() { s.giveUp() })
+	var rd wire.Reader
+	for {
+		rest = s.next(rest)
+		for _, m := range rest {
+			rd.Init(m.payload, m.owned)
+			switch {
+			case m.run == nil: // of a job that has ended
+			case m.Kind == frameJob:
+				s.open(m, &rd)
+			case m.Kind == frameBatch:
+				if !s.execute(l, m, &rd) {
+					return
+				}
+			case m.Kind == frameEnd:
+				s.flush() // results may lie in the bound argument's memory
+				if m.run.retire != nil {
+					m.run.retire()
+				}
+			}
+		}
+	}
+}
+
+func (s *server) open(m message, rd *wire.Reader) {
+	run := m.run
+	settings := decodeRun(rd)
+	settings.ctx = run.ctx
+	run.run = settings
+	run.factory, run.err = s.factory(m, rd)
+	if run.err == nil {
+		return
+	}
+	err := run.err
+	s.send(func(b *wire.Buffer) {
+		mark := b.BeginFrame(wire.Header{Kind: frameRefusal, Job: m.Job})
+		wire.AppendError(b, err)
+		b.EndFrame(mark)
+	})
+}
+
+func (s *server) factory(m message, rd *wire.Reader) (workFactory, error) {
+	mode := rd.Uint8()
+	bound := wire.NewReader(nil, false)
+	switch mode {
+	case boundInline:
+		rd.Align(64)
+		bound = wire.NewReader(rd.Rest(), m.owned)
+	case boundSegment:
+		size := rd.Uint64()
+		if rd.Err() != nil || size > uint64(maxInt) || s.end.Segment == nil {
+			return nil, errors.New("bad announcement of a bound argument")
+		}
+		memory, retire, err := s.end.Segment(uint64(m.Job), int(size))
+		if err != nil {
+			return nil, fmt.Errorf("mapping the bound argument: %w", err)
+		}
+		m.run.retire = retire
+		bound = wire.NewReader(memory, true)
+	}
+	if rd.Err() != nil {
+		return nil, rd.Err()
+	}
+	d := lookup(m.run.name)
+	if d == nil {
+		return nil, fmt.Errorf("%w: this worker has no function %q; declare it in a package-level variable", ErrNotDeclared, m.run.name)
+	}
+	factory, err := d.open(bound)
+	if err != nil {
+		return nil, fmt.Errorf("bound argument of %q: %w", m.run.name, err)
+	}
+	return factory, nil
+}
+
+func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
+	start := time.Now()
+	first, attempt, n := int(rd.Uvarint()), int(rd.Uvarint()), rd.Uvarint()
+	r := m.run
+	if r.err != nil || rd.Err() != nil || n > uint64(max(rd.Len(), maxBatchTasks)) {
+		s.reply(m, nil, outcome{})
+		return true
+	}
+	w, err := r.factory(rd, int(n))
+	if err != nil {
+		s.send(func(b *wire.Buffer) {
+			mark := b.BeginFrame(wire.Header{Kind: frameRefusal, Job: m.Job})
+			wire.AppendError(b, fmt.Errorf("%w: inputs from %d on: %w", ErrEncode, first, err))
+			b.EndFrame(mark)
+		})
+		s.reply(m, nil, outcome{})
+		return true
+	}
+	decoding := time.Since(start)
+	s.end.Status.job.Store(uint64(m.Job))
+	return l.execute(&r.run, w, first, attempt, func(w work, o outcome) {
+		o.codec = decoding
+		s.reply(m, w, o)
+	})
+}
+
+// reply appends an outcome; w is nil when no task was run.
+func (s *server) reply(m message, w work, o outcome) {
+	s.outbox.Lock()
+	defer s.outbox.Unlock()
+	mark := s.out.BeginFrame(wire.Header{Kind: frameOutcome, Job: m.Job, Seq: m.Seq})
+	if w == nil {
+		appendOutcomeHead(&s.out, &o)
+		s.out.Uint64(0)
+	} else {
+		appendOutcome(&s.out, w, &o)
+	}
+	s.out.EndFrame(mark)
+	if s.out.Len() >= flushBytes || o.user > flushAfter || time.Since(s.flushed) > flushAfter {
+		s.flushLocked()
+	}
+}
+
+// send appends a frame and sends it at once.
+func (s *server) send(frame func(*wire.Buffer)) {
+	s.outbox.Lock()
+	defer s.outbox.Unlock()
+	frame(&s.out)
+	s.flushLocked()
+}
+
+func (s *server) flush() {
+	s.outbox.Lock()
+	defer s.outbox.Unlock()
+	s.flushLocked()
+}
+
+func (s *server) flushLocked() {
+	if s.out.Len() == 0 {
+		return
+	}
+	// When the other end is gone, read notices too, and ends the worker.
+	_ = s.end.Write(s.out.Chunks())
+	s.out.Reset()
+	s.flushed = time.Now()
+}
+
+// giveUp asks to be replaced: a task will not return, and nothing can stop it
+// but the end of this process.
+func (s *server) giveUp() {
+	s.send(func(b *wire.Buffer) { b.EndFrame(b.BeginFrame(wire.Header{Kind: frameBye})) })
+}
+
+// forwarder is the slog handler of a worker: records appear in the program
+// that started it, with the worker's name.
+type forwarder struct {
+	server *server
+	attrs  []slog.Attr
+	group  string
+}
+
+func (f *forwarder) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelDebug
+}
+
+func (f *forwarder) Handle(_ context.Context, rec slog.Record) error {
+	attrs := append([]slog.Attr(nil), f.attrs...)
+	rec.Attrs(func(a slog.Attr) bool {
+		attrs = f.flatten(attrs, f.group, a)
+		return true
+	})
+	f.server.send(func(b *wire.Buffer) { appendRecord(b, rec, attrs) })
+	return nil
+}
+
+func (f *forwarder) WithAttrs(attrs []slog.Attr) slog.Handler {
+	g := *f
+	g.attrs = append([]slog.Attr(nil), f.attrs...)
+	for _, a := range attrs {
+		g.attrs = f.flatten(g.attrs, f.group, a)
+	}
+	return &g
+}
+
+func (f *forwarder) WithGroup(name string) slog.Handler {
+	g := *f
+	g.group += name + "."
+	return &g
+}
+
+func (f *forwarder) flatten(attrs []slog.Attr, group string, a slog.Attr) []slog.Attr {
+	v := a.Value.Resolve()
+	if v.Kind() != slog.KindGroup {
+		return append(attrs, slog.Attr{Key: group + a.Key, Value: v})
+	}
+	if a.Key != "" {
+		group += a.Key + "."
+	}
+	for _, inner := range v.Group() {
+		attrs = f.flatten(attrs, group, inner)
+	}
+	return attrs
+}

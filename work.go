@@ -1,0 +1,135 @@
+package parade
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/parade-go/parade/internal/wire"
+)
+
+// work is the typed part of a batch: inputs and, once run, results. It is the
+// one place where the dispatcher, which knows no types, meets the user's.
+type work interface {
+	len() int
+	usesContext() bool
+	run(ctx context.Context, k int) error // runs task k and keeps its result
+	slice(lo, hi int) work                // the tasks [lo, hi), to be run afresh
+	inputBytes() int64
+	resultBytes(lo, hi int) int64
+	encodeInputs(*wire.Buffer) (n int, err error) // n < len: the input at n is at fault
+	decodeResults(*wire.Reader, int) error        // results of the first n tasks
+	encodeResults(*wire.Buffer, int) (bad map[int]error)
+	detach(k int) work // with the results of [0, k), out of reach of task k, which still runs
+}
+
+// workFactory makes the work of one batch in a worker process.
+type workFactory func(r *wire.Reader, n int) (work, error)
+
+func (f *Function[A, R]) factory() workFactory {
+	return func(r *wire.Reader, n int) (work, error) {
+		in := make([]A, n)
+		if err := f.in.Decode(r, in); err != nil {
+			return nil, err
+		}
+		return f.work(in), nil
+	}
+}
+
+func (f *Function[A, R]) work(in []A) *tasks[A, R] {
+	t := &tasks[A, R]{f: f, in: in}
+	if len(in) == 1 {
+		t.out = t.one[:]
+	} else {
+		t.out = make([]R, len(in))
+	}
+	return t
+}
+
+type tasks[A, R any] struct {
+	f   *Function[A, R]
+	in  []A
+	out []R
+	one [1]R // results of a batch of one, without a second allocation
+}
+
+func (t *tasks[A, R]) len() int          { return len(t.in) }
+func (t *tasks[A, R]) usesContext() bool { return t.f.context }
+
+func (t *tasks[A, R]) run(ctx context.Context, k int) (err error) {
+	// A Goexit also runs this, without a panic to recover: then returned stays
+	// false, and the lane that owns the goroutine takes over.
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: string(debug.Stack())}
+		}
+	}()
+	t.out[k], err = t.f.call(ctx, t.in[k])
+	returned = true
+	return err
+}
+
+func (t *tasks[A, R]) slice(lo, hi int) work { return t.f.work(t.in[lo:hi:hi]) }
+
+func (t *tasks[A, R]) inputBytes() int64 { return size(t.f.in, t.in) }
+
+func (t *tasks[A, R]) resultBytes(lo, hi int) int64 { return size(t.f.out, t.out[lo:hi]) }
+
+func size[T any](c wire.Codec[T], vs []T) int64 {
+	var n int64
+	for i := range vs {
+		n += int64(c.Size(&vs[i]))
+	}
+	return n
+}
+
+func (t *tasks[A, R]) encodeInputs(b *wire.Buffer) (int, error) {
+	return t.f.in.AppendUpTo(b, t.in, maxInt)
+}
+
+func (t *tasks[A, R]) decodeResults(r *wire.Reader, n int) error {
+	return t.f.out.Decode(r, t.out[:n])
+}
+
+func (t *tasks[A, R]) encodeResults(b *wire.Buffer, n int) (bad map[int]error) {
+	for done := 0; done < n; {
+		m, err := t.f.out.AppendUpTo(b, t.out[done:n], maxInt)
+		done += m
+		if err == nil {
+			continue
+		}
+		if bad == nil {
+			bad = map[int]error{}
+		}
+		bad[done] = err
+		var zero R
+		t.out[done] = zero // so that the next round gets past it
+	}
+	return bad
+}
+
+func (t *tasks[A, R]) detach(k int) work {
+	d := t.f.work(t.in)
+	copy(d.out, t.out[:k])
+	return d
+}
+
+const maxInt = int(^uint(0) >> 1)
+
+// panicError is a panic on its way to becoming a TaskError.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprint(e.value) }
+
+// Unwrap gives the panic's value when it was an error itself.
+func (e *panicError) Unwrap() error {
+	err, _ := e.value.(error)
+	return err
+}
