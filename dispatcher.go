@@ -119,6 +119,7 @@ type dispatch struct {
 	mu      sync.Mutex
 	bound   wire.Buffer
 	segment *shm.Segment
+	users   []*remote       // that know the job
 	using   map[*remote]int // batches at each worker, kept when their number is limited
 }
 
@@ -128,9 +129,37 @@ func (d *Dispatcher) Run(_ context.Context, j *Job) error {
 	if err != nil {
 		return err
 	}
+	d.offer(run)
 	<-j.finished
 	d.dismiss(run)
 	return nil
+}
+
+// Start implements [Starter] for the executor that owns the dispatcher.
+func (d *Dispatcher) Start(j *Job) error {
+	run, err := d.admit(j)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	then := j.finally
+	j.finally = func() {
+		d.dismiss(run)
+		then()
+	}
+	j.unlock()
+	d.offer(run)
+	return nil
+}
+
+// offer sends the first batches on the caller's goroutine.
+func (d *Dispatcher) offer(run *dispatch) {
+	for _, r := range *d.workers.Load() {
+		if run.job.idle() {
+			return
+		}
+		r.offer()
+	}
 }
 
 // newDispatch refuses jobs that other processes cannot run, and encodes what
@@ -195,7 +224,6 @@ func (d *Dispatcher) admit(j *Job) (*dispatch, error) {
 	j.mu.Lock()
 	j.onWork = d.kick
 	j.mu.Unlock()
-	d.kick()
 	return run, nil
 }
 
@@ -204,7 +232,10 @@ func (d *Dispatcher) dismiss(run *dispatch) {
 	d.mu.Lock()
 	remove(&d.jobs, run)
 	d.mu.Unlock()
-	for _, r := range *d.workers.Load() {
+	run.mu.Lock()
+	users := run.users
+	run.mu.Unlock()
+	for _, r := range users {
 		r.forget(run)
 		if l, ok := r.link.(drainLink); ok {
 			l.Drain()

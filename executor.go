@@ -24,6 +24,14 @@ type Executor interface {
 	Close() error
 }
 
+// Starter is an [Executor] that can run a job without keeping a goroutine
+// waiting, which makes single calls cheaper.
+type Starter interface {
+	// Start is Run that returns at once. An error means that the job was not
+	// started.
+	Start(job *Job) error
+}
+
 // Info describes an executor.
 type Info struct {
 	Kind    string // as Open knows it: "threads"

@@ -16,22 +16,49 @@ type Future[R any] struct {
 // the call has ended by then. Cancel ctx to give it up.
 func Go[A, R any](ctx context.Context, ex Executor, f *Function[A, R], input A, opts ...Option) *Future[R] {
 	fu := &Future[R]{done: make(chan struct{})}
-	call := func() {
-		defer close(fu.done)
-		out, err := Map(ctx, ex, f, []A{input}, opts...)
-		fu.value, fu.err = out[0], err
-		// There is one task, so its own error says it all.
-		var job *JobError
-		if errors.As(err, &job) && job.Err == nil {
-			fu.err = job.Failed[0]
-		}
+	d := newMapData(f, []A{input})
+	set, err := settingsOf(opts)
+	if err == nil {
+		err = check(ctx, ex, f)
 	}
-	if _, ok := ex.(*serial); ok {
-		call()
-	} else {
-		go call()
+	if err != nil {
+		fu.settle(d.out[0], err)
+		return fu
+	}
+	j := newMapJob(ctx, d, set)
+	finish := func() { fu.settle(d.out[0], j.result(d.failed, d.unfinished)) }
+	s, ok := ex.(Starter)
+	switch _, inline := ex.(*serial); {
+	case inline:
+		j.runOn(ctx, ex)
+		finish()
+	case ok && set.progress == nil && ctx.Err() == nil:
+		release := j.watch(ctx)
+		j.finally = func() {
+			release()
+			j.report(ex)
+			finish()
+		}
+		if err := s.Start(j); err != nil {
+			j.stop(err)
+		}
+	default:
+		go func() {
+			j.runOn(ctx, ex)
+			finish()
+		}()
 	}
 	return fu
+}
+
+func (f *Future[R]) settle(value R, err error) {
+	f.value, f.err = value, err
+	// There is one task, so its own error says it all.
+	var job *JobError
+	if errors.As(err, &job) && job.Err == nil {
+		f.err = job.Failed[0]
+	}
+	close(f.done)
 }
 
 // Wait returns the result when the call has ended, or ctx's error before

@@ -31,11 +31,12 @@ type Job struct {
 	mu       sync.Mutex
 	wake     sync.Cond // work may have arrived, or the job ended
 	onWork   func()    // the same, for a dispatcher
-	onEnd    func()
-	next     int      // first input not handed out
-	known    int      // inputs known so far
-	complete bool     // there will be no more
-	redo     []*Batch // to run again, by first index
+	onEnd    func()    // called with the job locked
+	finally  func()    // called once after the end, unlocked
+	next     int       // first input not handed out
+	known    int       // inputs known so far
+	complete bool      // there will be no more
+	redo     []*Batch  // to run again, by first index
 	crashes  map[int]int
 	running  int
 	ended    bool
@@ -90,7 +91,7 @@ func (j *Job) watch(ctx context.Context) (release func() bool) {
 // stop ends the job early for a reason other than failed tasks.
 func (j *Job) stop(err error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	if !j.ended {
 		j.err = err
 		j.end()
@@ -107,6 +108,18 @@ func (j *Job) end() {
 		j.onEnd()
 	}
 	j.notify()
+}
+
+// unlock unlocks a job that may have ended meanwhile.
+func (j *Job) unlock() {
+	var finally func()
+	if j.ended {
+		finally, j.finally = j.finally, nil
+	}
+	j.mu.Unlock()
+	if finally != nil {
+		finally()
+	}
 }
 
 // endIfDone is called with the job locked.
@@ -230,7 +243,7 @@ func (j *Job) again(b *Batch) {
 // a copy of it where a task that would not end still has the original.
 func (j *Job) settle(b *Batch, w work, o outcome, worker string) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	j.running -= w.len()
 	j.tally.add(b, o, worker)
 	if j.ended {
@@ -290,7 +303,7 @@ func (j *Job) fail(b *Batch, w work, f failure, worker string) {
 // inputs before it stay in the batch, which may be left empty.
 func (j *Job) refuse(b *Batch, n int, err error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	all := b.work.len()
 	j.running -= all - n
 	if j.ended {
@@ -307,7 +320,7 @@ func (j *Job) refuse(b *Batch, n int, err error) {
 // running then, -1 if it was none of this batch.
 func (j *Job) lost(b *Batch, crashed int, cause error, worker string) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.unlock()
 	n := b.work.len()
 	j.running -= n
 	if j.ended {

@@ -39,10 +39,12 @@ type remote struct {
 	heard  atomic.Bool // something came since the last heartbeat
 	silent int         // heartbeats without anything; the heartbeat's own
 
-	// The writer's own.
-	turn  int // which job is next, for fairness
-	known map[uint32]bool
-	tasks int // handed out so far
+	writing sync.Mutex // guards what the writer uses
+	buf     wire.Buffer
+	seq     uint64
+	turn    int // which job is next, for fairness
+	known   map[uint32]bool
+	tasks   int // handed out so far
 
 	mu       sync.Mutex
 	ended    bool
@@ -89,35 +91,56 @@ func (r *remote) post(note func(*wire.Buffer)) {
 }
 
 func (r *remote) write() {
-	var buf wire.Buffer
-	var seq uint64
 	for {
 		select {
 		case <-r.quit:
 			return
 		case <-r.kicked:
 		}
-		for {
-			buf.Reset()
-			r.appendNotes(&buf)
-			for buf.Len() < flushAt && r.hasRoom() {
-				run, b := r.pick()
-				if b == nil {
-					break
-				}
-				seq++
-				if err := r.appendBatch(&buf, run, b, seq); err != nil {
-					r.end(err)
-					return
-				}
-			}
-			if buf.Len() == 0 {
+		r.writing.Lock()
+		err := r.pump()
+		r.writing.Unlock()
+		if err != nil {
+			r.end(err)
+			return
+		}
+	}
+}
+
+// offer does the writer's work on the caller's goroutine, which saves a switch
+// between the two, unless the writer is at it already.
+func (r *remote) offer() {
+	if !r.writing.TryLock() {
+		r.wake()
+		return
+	}
+	err := r.pump()
+	r.writing.Unlock()
+	if err != nil {
+		r.d.done.Go(func() { r.end(err) })
+	}
+}
+
+// pump sends what there is to send.
+func (r *remote) pump() error {
+	for {
+		r.buf.Reset()
+		r.appendNotes(&r.buf)
+		for r.buf.Len() < flushAt && r.hasRoom() {
+			run, b := r.pick()
+			if b == nil {
 				break
 			}
-			if err := r.link.Write(buf.Chunks()); err != nil {
-				r.end(err)
-				return
+			r.seq++
+			if err := r.appendBatch(&r.buf, run, b, r.seq); err != nil {
+				return err
 			}
+		}
+		if r.buf.Len() == 0 {
+			return nil
+		}
+		if err := r.link.Write(r.buf.Chunks()); err != nil {
+			return err
 		}
 	}
 }
@@ -260,6 +283,7 @@ func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *Batch, seq uint
 func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
 	run.mu.Lock()
 	defer run.mu.Unlock()
+	run.users = append(run.users, r)
 	mode := run.mode
 	if mode == boundSegment {
 		sharer, ok := r.link.(segmentLink)

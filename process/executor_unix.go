@@ -44,6 +44,9 @@ func (e *Executor) Run(ctx context.Context, job *parade.Job) error {
 	return e.dispatcher.Run(ctx, job)
 }
 
+// Start implements [parade.Starter].
+func (e *Executor) Start(job *parade.Job) error { return e.dispatcher.Start(job) }
+
 // Info implements [parade.Executor].
 func (e *Executor) Info() parade.Info {
 	host, err := os.Hostname()
