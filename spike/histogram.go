@@ -85,21 +85,25 @@ func TimeHistogram(trains []Train, binSize unit.Time, opts HistogramOptions) (Hi
 		BinSize: binSize,
 		Trains:  len(trains),
 	}
-	if opts.Binary {
-		g.countOnce(trains, &h)
-	} else {
-		g.count(trains, &h)
+	for k, t := range trains {
+		var dropped, moved int
+		if opts.Binary {
+			dropped, moved = g.countOnce(t.Times, h.Samples, k)
+		} else {
+			dropped, moved = g.count(t.Times, h.Samples)
+		}
+		h.Dropped += dropped
+		h.Moved += moved
 	}
-	divisor := 1.0
+	if opts.Binary {
+		unstamp(h.Samples)
+	}
 	switch opts.Output {
 	case OutputMean:
-		divisor = float64(len(trains))
+		divide(h.Samples, float64(len(trains)))
 	case OutputRate:
-		divisor = float64(len(trains)) * binSize.Value
+		divide(h.Samples, float64(len(trains))*binSize.Value)
 		h.Unit = binSize.Unit.Inverse()
-	}
-	for i, n := range h.Samples {
-		h.Samples[i] = float64(int64(math.Float64bits(n))) / divisor
 	}
 	return h, nil
 }
@@ -128,6 +132,9 @@ func newGrid(trains []Train, binSize unit.Time, opts HistogramOptions) (grid, er
 	}
 	first := trains[0]
 	u := first.Unit
+	if u.Dimension() != unit.DimensionTime {
+		return grid{}, &TrainError{Index: 0, Err: fmt.Errorf("%w: %s is not a unit of time", unit.ErrDimension, u)}
+	}
 	bin, err := binSize.In(u)
 	if err != nil {
 		return grid{}, fmt.Errorf("spike: bin size: %w", err)
@@ -183,60 +190,100 @@ func checkShared(t, first Train, start, stop float64, opts HistogramOptions) err
 	return nil
 }
 
-// count adds the spikes of trains to h. Until TimeHistogram divides them, the
-// samples hold integers in the bits of the floats: adding to an integer in
-// memory is several times faster than to a float, and no second array is needed.
-func (g grid) count(trains []Train, h *Histogram) {
-	bins := h.Samples
-	dropped, moved := 0, 0
-	for _, train := range trains {
-		for _, t := range train.Times {
-			if !(g.start <= t && t <= g.stop) {
-				continue
-			}
-			v := float64((t - g.start) * g.perUnit) // float64 forbids a fused multiply-subtract below
-			i := int(v)
-			if v-float64(i) >= lastOfBin {
-				i++
-				moved++
-			}
-			if i >= len(bins) {
-				dropped++
-				continue
-			}
-			bins[i] = math.Float64frombits(math.Float64bits(bins[i]) + 1)
-		}
+// place gives the bin of a spike: -1 outside of the window, g.bins or more behind
+// the last bin, and moved where the tolerance made it the next bin.
+func (g *grid) place(t float64) (i int, moved bool) {
+	if !(g.start <= t && t <= g.stop) {
+		return -1, false
 	}
-	h.Dropped, h.Moved = dropped, moved
+	v := float64((t - g.start) * g.perUnit) // float64 forbids a fused multiply-subtract below
+	i = int(v)
+	if v-float64(i) >= lastOfBin {
+		return i + 1, true
+	}
+	return i, false
 }
 
-// countOnce is count, but a train counts at most once in a bin.
-func (g grid) countOnce(trains []Train, h *Histogram) {
-	bins := h.Samples
-	dropped, moved := 0, 0
-	last := make([]int32, len(bins)) // 1 + the last train seen in each bin
-	for k, train := range trains {
-		for _, t := range train.Times {
-			if !(g.start <= t && t <= g.stop) {
-				continue
-			}
-			v := float64((t - g.start) * g.perUnit)
-			i := int(v)
-			if v-float64(i) >= lastOfBin {
-				i++
-				moved++
-			}
-			if i >= len(bins) {
-				dropped++
-				continue
-			}
-			if last[i] != int32(k+1) {
-				last[i] = int32(k + 1)
-				bins[i] = math.Float64frombits(math.Float64bits(bins[i]) + 1)
-			}
+// count adds the spikes of one train to bins. It takes two spikes at a time, one
+// from each half of the train: neighbours mostly share a bin, and the second
+// addition would wait for the first. Spikes about which there is anything to
+// decide are left to countEach: those before the window, close to the next bin,
+// or in the last bin or later, where alone a spike can be behind the window.
+func (g *grid) count(times, bins []float64) (dropped, moved int) {
+	inner := bins[:len(bins)-1]
+	half := len(times) / 2
+	a, b := times[:half], times[half:][:half]
+	for k := range a {
+		x, y := a[k]-g.start, b[k]-g.start
+		v, w := float64(x*g.perUnit), float64(y*g.perUnit)
+		i, j := int(v), int(w)
+		if x >= 0 && y >= 0 && v-float64(i) < lastOfBin && w-float64(j) < lastOfBin &&
+			uint(i) < uint(len(inner)) && uint(j) < uint(len(inner)) {
+			inner[i]++
+			inner[j]++
+			continue
+		}
+		d, m := g.countEach(a[k:k+1], bins)
+		d2, m2 := g.countEach(b[k:k+1], bins)
+		dropped, moved = dropped+d+d2, moved+m+m2
+	}
+	d, m := g.countEach(times[2*half:], bins)
+	return dropped + d, moved + m
+}
+
+// countEach is count by the rule alone.
+func (g *grid) countEach(times, bins []float64) (dropped, moved int) {
+	for _, t := range times {
+		i, next := g.place(t)
+		if next {
+			moved++
+		}
+		if uint(i) < uint(len(bins)) {
+			bins[i]++
+		} else if i >= 0 {
+			dropped++
 		}
 	}
-	h.Dropped, h.Moved = dropped, moved
+	return dropped, moved
+}
+
+// countOnce is count, but the train, the k-th, counts at most once in a bin.
+// Until unstamp, the bits of a sample are the number of trains (low half) and
+// 1 + the last train seen (high half), so that no second array is needed.
+func (g *grid) countOnce(times, bins []float64, k int) (dropped, moved int) {
+	stamp := uint64(k+1) << 32
+	for _, t := range times {
+		i, next := g.place(t)
+		if next {
+			moved++
+		}
+		if uint(i) >= uint(len(bins)) {
+			if i >= 0 {
+				dropped++
+			}
+			continue
+		}
+		old := math.Float64bits(bins[i])
+		counted := stamp | uint64(uint32(old)+1)
+		if old >= stamp {
+			counted = old
+		}
+		bins[i] = math.Float64frombits(counted)
+	}
+	return dropped, moved
+}
+
+// unstamp turns what countOnce left into numbers.
+func unstamp(bins []float64) {
+	for i, v := range bins {
+		bins[i] = float64(uint32(math.Float64bits(v)))
+	}
+}
+
+func divide(v []float64, by float64) {
+	for i := range v {
+		v[i] /= by
+	}
 }
 
 // String gives "counts", "mean" or "rate".

@@ -1,12 +1,13 @@
-"""Makes golden.json: what Elephant and Neo answer, for the tests of package spike.
+"""Makes golden.json and the .npy files: what Elephant and Neo answer, for the tests of package spike.
 
     pip install elephant==1.2.1 neo==0.14.6 numpy==2.4.6 quantities==0.16.4
-    python golden.py > golden.json
+    python golden.py > golden.json   # the .npy files go beside the script
 
 Tolerance 0: exact. Every float is written in hexadecimal and compared bit by bit.
 """
 import json
 import logging
+import os
 import re
 import sys
 import warnings
@@ -416,6 +417,29 @@ for name, r, a, b, refuse in (
         assert not refuse, name
         case["unit"], case["start"], case["stop"], case["empty"] = t.units.dimensionality.string, hexed(t.t_start.magnitude), hexed(t.t_stop.magnitude), len(t) == 0
     poisson.append(case)
+
+
+# --- .npy files as numpy writes them, in every version and layout -------------------
+
+here = os.path.dirname(os.path.abspath(__file__))
+times = np.array([0.5, 1.25, 0.75])
+rows = np.array([[7.0, 0.5], [-1.0, 1.25], [7.0, 0.75]])
+for name, a, version in (
+        ("f8", times, (1, 0)),
+        ("f4_v2", times.astype("<f4"), (2, 0)),
+        ("big_endian_v3", times.astype(">f8"), (3, 0)),
+        ("i8", np.array([5, 12, 7]), (1, 0)),
+        ("empty", times[:0], (1, 0)),
+        ("rows", rows, (1, 0)),
+        ("rows_fortran", np.asfortranarray(rows), (1, 0)),
+        ("rows_i8", (rows * 4).astype(int), (1, 0)),
+        ("bad_complex", times.astype(complex), (1, 0)),
+        ("bad_fields", np.zeros(3, [("a", "f8")]), (1, 0)),
+        ("bad_shape", np.zeros((3, 4)), (1, 0)),
+        ("bad_scalar", np.array(1.0), (1, 0)),
+):
+    with open(os.path.join(here, name + ".npy"), "wb") as f:
+        np.lib.format.write_array(f, a, version)
 
 
 def lines(name, items):
