@@ -52,7 +52,7 @@ func (c Codec[T]) Append(b *Buffer, vs []T) error {
 // value, and returns how many. When the value at n fails, b holds the n before it.
 func (c Codec[T]) AppendUpTo(b *Buffer, vs []T, limit int) (n int, err error) {
 	if c.plan.fixed && c.plan.least > 0 {
-		fit := max(1, (limit+c.plan.least-1)/c.plan.least)
+		fit := (max(1, limit)-1)/c.plan.least + 1
 		vs = vs[:min(len(vs), fit)]
 		if c.plan.plain {
 			return len(vs), c.Append(b, vs)

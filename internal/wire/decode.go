@@ -200,6 +200,11 @@ func (p *plan) decodeMap(r *Reader, m reflect.Value) {
 		return
 	}
 	made := reflect.MakeMapWithSize(p.typ, n)
+	if n == 0 {
+		m.Set(made)
+		r.depth--
+		return
+	}
 	key, elem := reflect.New(p.typ.Key()), reflect.New(p.typ.Elem())
 	r.owed += n * least
 	for i := 0; i < n && r.err == nil; i++ {

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -149,7 +151,8 @@ type mapOrder struct {
 }
 
 type pair struct {
-	from, to int // in keys
+	prefix   uint64 // the first bytes of the key: most comparisons need no more
+	from, to int    // in keys
 	value    int
 }
 
@@ -188,26 +191,59 @@ func (p *plan) encodeMap(b *Buffer, v unsafe.Pointer) error {
 		}
 		key.Elem().SetIterKey(iter)
 		values.Index(i).SetIterValue(iter)
-		from := o.keys.Len()
+		from := len(o.keys.buf)
 		o.keys.inKey = true
 		if err := p.key.encode(&o.keys, key.UnsafePointer()); err != nil {
 			return inValue(err, "[key]")
 		}
-		o.pairs = append(o.pairs, pair{from, o.keys.Len(), i})
+		var prefix [8]byte
+		copy(prefix[:], o.keys.buf[from:])
+		o.pairs = append(o.pairs, pair{binary.BigEndian.Uint64(prefix[:]), from, len(o.keys.buf), i})
 	}
 	if len(o.pairs) != n {
 		return errors.New("map changed while it was being encoded")
 	}
 	bytesOf := func(x pair) []byte { return o.keys.buf[x.from:x.to] }
-	slices.SortFunc(o.pairs, func(x, y pair) int { return bytes.Compare(bytesOf(x), bytesOf(y)) })
 	base := values.UnsafePointer()
+	alike := false
+	slices.SortFunc(o.pairs, func(x, y pair) int {
+		if x.prefix != y.prefix {
+			return cmp.Compare(x.prefix, y.prefix)
+		}
+		c := bytes.Compare(bytesOf(x), bytesOf(y))
+		if c == 0 && x.value != y.value { // keys with NaN
+			alike = true
+			c = bytes.Compare(p.elem.bytes(base, x.value), p.elem.bytes(base, y.value))
+		}
+		return c
+	})
 	for i, x := range o.pairs {
+		if alike && i > 0 && bytes.Equal(bytesOf(x), bytesOf(o.pairs[i-1])) && p.key.becomeOne(bytesOf(x)) {
+			return fmt.Errorf("two keys of %v have one encoding: a pair would be lost", p.typ)
+		}
 		b.buf = append(b.buf, bytesOf(x)...)
 		if err := p.elem.encode(b, unsafe.Add(base, uintptr(x.value)*p.elem.size)); err != nil {
 			return inValue(err, fmt.Sprintf("[key %d]", i))
 		}
 	}
 	return nil
+}
+
+// bytes encodes element i of the slice at base on its own, to be compared. An error
+// there comes up again when the element is appended.
+func (p *plan) bytes(base unsafe.Pointer, i int) []byte {
+	var b Buffer
+	_ = p.encode(&b, unsafe.Add(base, uintptr(i)*p.size))
+	return b.AppendTo(nil)
+}
+
+// becomeOne reports whether two keys with this encoding are equal once they are
+// decoded. Those with NaN in them are not.
+func (p *plan) becomeOne(key []byte) bool {
+	x, y := reflect.New(p.typ), reflect.New(p.typ)
+	p.decode(NewReader(key, false), x.UnsafePointer())
+	p.decode(NewReader(key, false), y.UnsafePointer())
+	return x.Elem().Equal(y.Elem())
 }
 
 func (p *plan) encodeInterface(b *Buffer, v unsafe.Pointer) error {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -98,6 +99,10 @@ func DecodeError(r *Reader) error {
 	e := &RemoteError{Message: r.String()}
 	reg := declared.Load()
 	for r.err == nil {
+		if len(e.causes) > maxErrors+len(reg.sentinels) {
+			r.Fail(errors.New("wire: error with more causes than can be: the message is damaged"))
+			break
+		}
 		switch kind := r.Uint8(); kind {
 		case causeSentinel:
 			name := r.Bytes()

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding"
-	"encoding/gob"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -17,14 +16,20 @@ const (
 	notMarshaled format = iota
 	binaryMethods
 	gobMethods
-	textFormat
+	textMethods
+)
+
+// These are gob.GobEncoder and gob.GobDecoder, without package gob in every program.
+type (
+	gobEncoding interface{ GobEncode() ([]byte, error) }
+	gobDecoding interface{ GobDecode([]byte) error }
 )
 
 var (
 	binaryMarshaler   = reflect.TypeFor[encoding.BinaryMarshaler]()
 	binaryUnmarshaler = reflect.TypeFor[encoding.BinaryUnmarshaler]()
-	gobEncoder        = reflect.TypeFor[gob.GobEncoder]()
-	gobDecoder        = reflect.TypeFor[gob.GobDecoder]()
+	gobEncoder        = reflect.TypeFor[gobEncoding]()
+	gobDecoder        = reflect.TypeFor[gobDecoding]()
 	textMarshaler     = reflect.TypeFor[encoding.TextMarshaler]()
 	textUnmarshaler   = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
@@ -122,8 +127,8 @@ func (p *plan) marshal(v unsafe.Pointer) (data []byte, err error) {
 	case binaryMethods:
 		data, err = x.(encoding.BinaryMarshaler).MarshalBinary()
 	case gobMethods:
-		data, err = x.(gob.GobEncoder).GobEncode()
-	default:
+		data, err = x.(gobEncoding).GobEncode()
+	case textMethods:
 		data, err = x.(encoding.TextMarshaler).MarshalText()
 	}
 	if err != nil {
@@ -147,8 +152,8 @@ func (p *plan) unmarshal(v unsafe.Pointer, data []byte, r *Reader) (err error) {
 	case binaryMethods:
 		err = x.(encoding.BinaryUnmarshaler).UnmarshalBinary(data)
 	case gobMethods:
-		err = x.(gob.GobDecoder).GobDecode(data)
-	default:
+		err = x.(gobDecoding).GobDecode(data)
+	case textMethods:
 		err = x.(encoding.TextUnmarshaler).UnmarshalText(data)
 	}
 	if err != nil {

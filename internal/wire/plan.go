@@ -21,26 +21,26 @@ const maxDepth = 10_000
 type op uint8
 
 const (
-	opRaw        op = iota // copy size bytes
-	opBool                 // one byte, 0 or 1
-	op8                    // scalars by width, for which memory is the encoding
-	op16                   // but for the order of bytes
-	op32                   //
-	op64                   //
-	opInt                  // eight bytes on every host
-	opUint                 //
-	opString               // length, bytes
-	opBlock                // length + 1, or 0 for nil; elements as one block
-	opSlice                // length + 1, or 0 for nil; elements one by one
-	opArray                // elements one by one
-	opStruct               // fields in order
-	opPointer              // 0 for nil, or 1 and the value
-	opMap                  // length + 1, or 0 for nil; pairs in the order of the keys' bytes
-	opInterface            // name of the dynamic type, empty for nil; the value
-	opError                // AppendError
-	opTime                 // see time.go
-	opMarshal              // length and bytes from the type's own method
-	opBlank                // zeros in place of a field that is named _
+	opRaw       op = iota // copy size bytes
+	opBool                // one byte, 0 or 1
+	op8                   // scalars by width, for which memory is the encoding
+	op16                  // but for the order of bytes
+	op32                  //
+	op64                  //
+	opInt                 // eight bytes on every host
+	opUint                //
+	opString              // length, bytes
+	opBlock               // length + 1, or 0 for nil; elements as one block
+	opSlice               // length + 1, or 0 for nil; elements one by one
+	opArray               // elements one by one
+	opStruct              // fields in order
+	opPointer             // 0 for nil, or 1 and the value
+	opMap                 // length + 1, or 0 for nil; pairs in the order of the keys' bytes
+	opInterface           // name of the dynamic type, empty for nil; the value
+	opError               // AppendError
+	opTime                // see time.go
+	opMarshal             // length and bytes from the type's own method
+	opBlank               // zeros in place of a field that is named _
 )
 
 // plan is the compiled schema of a type.
@@ -107,6 +107,9 @@ func (c *compiler) refuse(path, reason string, args ...any) error {
 
 // rootName is how the paths of values of type t begin.
 func rootName(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	name, _, _ := strings.Cut(t.Name(), "[") // without type arguments
 	if name == "" {
 		return "value"
@@ -146,7 +149,7 @@ func (c *compiler) compile(t reflect.Type, path string) (*plan, error) {
 	if !marshalsText(t) {
 		return nil, err
 	}
-	*p = plan{typ: t, size: t.Size(), op: opMarshal, format: textFormat, least: 1}
+	*p = plan{typ: t, size: t.Size(), op: opMarshal, format: textMethods, least: 1}
 	c.plans[t] = p
 	c.order = append(c.order, t)
 	return p, nil

@@ -8,7 +8,7 @@ import (
 
 const (
 	maxVisits = 1 << 14 // parts of one value that Size looks at
-	maxSample = 1 << 10 // elements of one slice or map that Size looks at
+	maxSample = 256     // elements of one slice or map that Size looks at
 )
 
 // sizer adds up encoded sizes. It looks at a sample of what is long.
@@ -116,7 +116,7 @@ func (s *sizer) footprint(v reflect.Value, depth int) int {
 	case reflect.Slice:
 		size += v.Len() * int(v.Type().Elem().Size())
 		if n := v.Len(); n > 0 && !flat(v.Type().Elem().Kind()) {
-			step := max(1, n/64)
+			step := max(1, n/maxSample)
 			sum, seen := 0, 0
 			for i := 0; i < n && s.visits > 0; i += step {
 				sum += s.footprint(v.Index(i), depth+1) - int(v.Type().Elem().Size())
