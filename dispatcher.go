@@ -125,8 +125,11 @@ type dispatch struct {
 
 // Run implements [Executor] for the executor that owns the dispatcher.
 func (d *Dispatcher) Run(_ context.Context, j *Job) error {
-	run, err := d.admit(j)
+	run, err := newDispatch(j)
 	if err != nil {
+		return err
+	}
+	if err := d.admit(run); err != nil {
 		return err
 	}
 	d.offer(run)
@@ -137,17 +140,25 @@ func (d *Dispatcher) Run(_ context.Context, j *Job) error {
 
 // Start implements [Starter] for the executor that owns the dispatcher.
 func (d *Dispatcher) Start(j *Job) error {
-	run, err := d.admit(j)
+	run, err := newDispatch(j)
 	if err != nil {
 		return err
 	}
 	j.mu.Lock()
+	if j.ended {
+		j.unlock()
+		run.release()
+		return nil
+	}
 	then := j.finally
 	j.finally = func() {
 		d.dismiss(run)
 		then()
 	}
-	j.unlock()
+	j.mu.Unlock()
+	if err := d.admit(run); err != nil {
+		return err
+	}
 	d.offer(run)
 	return nil
 }
@@ -201,30 +212,24 @@ func newDispatch(j *Job) (*dispatch, error) {
 	return run, nil
 }
 
-func (d *Dispatcher) admit(j *Job) (*dispatch, error) {
-	run, err := newDispatch(j)
-	if err != nil {
-		return nil, err
-	}
+// admit lets workers see a job.
+func (d *Dispatcher) admit(run *dispatch) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch {
-	case d.closed:
-		err = ErrClosed
-	case d.failure != nil:
-		err = d.failure
-	}
-	if err != nil {
+	if d.closed || d.failure != nil {
 		run.release()
-		return nil, err
+		if d.closed {
+			return ErrClosed
+		}
+		return d.failure
 	}
 	d.lastJob++
 	run.id = d.lastJob
+	run.job.mu.Lock()
+	run.job.onWork = d.kick
+	run.job.mu.Unlock()
 	add(&d.jobs, run)
-	j.mu.Lock()
-	j.onWork = d.kick
-	j.mu.Unlock()
-	return run, nil
+	return nil
 }
 
 // dismiss lets workers forget a job that has ended.

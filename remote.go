@@ -18,6 +18,8 @@ const (
 	maxFrame = 1 << 40
 	// flushAt is how many bytes of batches go into one write.
 	flushAt = 256 << 10
+	// offerBytes surely fits into an empty socket.
+	offerBytes = 32 << 10
 	// aheadTime is how much work a worker should have waiting, and aheadOne up
 	// to which length a batch waits behind the one that runs.
 	aheadTime = time.Millisecond
@@ -108,15 +110,29 @@ func (r *remote) write() {
 }
 
 // offer does the writer's work on the caller's goroutine, which saves a switch
-// between the two, unless the writer is at it already.
+// between the two, as long as that cannot block.
 func (r *remote) offer() {
-	if !r.writing.TryLock() {
+	r.mu.Lock()
+	idle := len(r.sent) == 0
+	r.mu.Unlock()
+	if !idle || !r.writing.TryLock() {
 		r.wake()
 		return
 	}
-	err := r.pump()
-	r.writing.Unlock()
-	if err != nil {
+	defer r.writing.Unlock()
+	if r.buf.Len() > 0 {
+		return // the writer has been woken for this
+	}
+	if err := r.fill(); err != nil {
+		r.d.done.Go(func() { r.end(err) })
+		return
+	}
+	// What an idle worker's empty socket takes is sent here, but no more.
+	if r.buf.Len() > offerBytes {
+		r.wake()
+		return
+	}
+	if err := r.flush(); err != nil {
 		r.d.done.Go(func() { r.end(err) })
 	}
 }
@@ -124,25 +140,38 @@ func (r *remote) offer() {
 // pump sends what there is to send.
 func (r *remote) pump() error {
 	for {
-		r.buf.Reset()
-		r.appendNotes(&r.buf)
-		for r.buf.Len() < flushAt && r.hasRoom() {
-			run, b := r.pick()
-			if b == nil {
-				break
-			}
-			r.seq++
-			if err := r.appendBatch(&r.buf, run, b, r.seq); err != nil {
-				return err
-			}
+		if err := r.flush(); err != nil {
+			return err
 		}
-		if r.buf.Len() == 0 {
-			return nil
-		}
-		if err := r.link.Write(r.buf.Chunks()); err != nil {
+		if err := r.fill(); err != nil || r.buf.Len() == 0 {
 			return err
 		}
 	}
+}
+
+// fill collects what should be sent now.
+func (r *remote) fill() error {
+	r.appendNotes(&r.buf)
+	for r.buf.Len() < flushAt && r.hasRoom() {
+		run, b := r.pick()
+		if b == nil {
+			break
+		}
+		r.seq++
+		if err := r.appendBatch(&r.buf, run, b, r.seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *remote) flush() error {
+	if r.buf.Len() == 0 {
+		return nil
+	}
+	err := r.link.Write(r.buf.Chunks())
+	r.buf.Reset()
+	return err
 }
 
 func (r *remote) appendNotes(buf *wire.Buffer) {

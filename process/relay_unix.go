@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ const (
 	// last ones an error shows.
 	maxLine   = 64 << 10
 	keptLines = 10
+	maxPipe   = 1 << 20
 )
 
 // relay passes a child's output on, a line at a time, with the child's name.
@@ -47,17 +49,18 @@ func (r *relay) run() {
 	if err != nil {
 		return
 	}
-	_ = raw.Read(func(fd uintptr) bool { return r.take(int(fd)) })
+	_ = raw.Read(func(fd uintptr) bool { return r.take(int(fd), math.MaxInt) })
 }
 
-// take relays what there is; true at the end of the output.
-func (r *relay) take(fd int) (end bool) {
+// take relays what there is, about limit bytes of it; true at the end of the
+// output.
+func (r *relay) take(fd, limit int) (end bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.buf == nil {
 		r.buf = make([]byte, 16<<10)
 	}
-	for {
+	for taken := 0; taken < limit; {
 		n, err := syscall.Read(fd, r.buf)
 		switch {
 		case errors.Is(err, syscall.EINTR):
@@ -70,8 +73,10 @@ func (r *relay) take(fd int) (end bool) {
 			return true
 		default:
 			r.add(r.buf[:n])
+			taken += n
 		}
 	}
+	return false
 }
 
 func (r *relay) add(p []byte) {
@@ -104,13 +109,14 @@ func (r *relay) pass() {
 	fmt.Fprintf(r.to, "%s%s\n", r.prefix, text)
 }
 
-// drain relays what has been written so far.
+// drain relays what has been written so far, which is no more than a pipe
+// holds.
 func (r *relay) drain() {
 	raw, err := r.pipe.SyscallConn()
 	if err != nil {
 		return
 	}
-	_ = raw.Control(func(fd uintptr) { r.take(int(fd)) })
+	_ = raw.Control(func(fd uintptr) { r.take(int(fd), maxPipe) })
 }
 
 // begin drops what came before the child served, which is what main prints in
