@@ -70,8 +70,9 @@ func parseNPYHeader(text string) (npyHeader, error) {
 	fail := func(format string, args ...any) (npyHeader, error) {
 		return npyHeader{}, fmt.Errorf("%w: "+format, append([]any{ErrFormat}, args...)...)
 	}
-	body, ok := strings.CutPrefix(strings.TrimSpace(text), "{")
-	if body, ok = strings.CutSuffix(body, "}"); !ok {
+	body, opened := strings.CutPrefix(strings.TrimSpace(text), "{")
+	body, closed := strings.CutSuffix(body, "}")
+	if !opened || !closed {
 		return fail("its header is no dictionary")
 	}
 	var h npyHeader
@@ -108,8 +109,9 @@ func parseNPYHeader(text string) (npyHeader, error) {
 				return fail("its fortran_order is neither True nor False")
 			}
 		case "shape":
-			list, rest, ok := strings.Cut(body, ")")
-			if list, ok = strings.CutPrefix(list, "("); !ok {
+			list, rest, closed := strings.Cut(body, ")")
+			list, opened := strings.CutPrefix(list, "(")
+			if !opened || !closed {
 				return fail("its shape is malformed: %.40q", body)
 			}
 			body = rest

@@ -68,7 +68,7 @@ func (p PoissonProcess) resolve() (empty Train, rate float64, err error) {
 		return Train{}, 0, fmt.Errorf("spike: t_start: %w", err)
 	}
 	if !(start < tStop.Value) {
-		return Train{}, 0, fmt.Errorf("spike: %w: t_start (%v) must be before t_stop (%v)", ErrInterval, p.TStart, tStop)
+		return Train{}, 0, fmt.Errorf("spike: %w: t_start (%v) must be before t_stop (%v)", ErrInterval, unit.Time{Value: start, Unit: u}, tStop)
 	}
 	r, err := p.Rate.In(u.Inverse())
 	if err != nil {
@@ -78,7 +78,7 @@ func (p PoissonProcess) resolve() (empty Train, rate float64, err error) {
 		return Train{}, 0, fmt.Errorf("spike: %w: %v, want a rate of at least 0", ErrRate, p.Rate)
 	}
 	if n := (tStop.Value - start) * r.Value; !(n <= maxSpikes) {
-		return Train{}, 0, fmt.Errorf("spike: %w: %v from %v to %v makes %.3g spikes, want at most %d in a train", ErrRate, p.Rate, p.TStart, tStop, n, maxSpikes)
+		return Train{}, 0, fmt.Errorf("spike: %w: %v from %v to %v makes %.3g spikes, want at most %.3g in a train", ErrRate, p.Rate, unit.Time{Value: start, Unit: u}, tStop, n, float64(maxSpikes))
 	}
 	return Train{Unit: u, TStart: start, TStop: tStop.Value}, r.Value, nil
 }

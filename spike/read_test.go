@@ -139,6 +139,11 @@ func TestReadFileRefuses(t *testing.T) {
 		{"npy huge shape", "a.npy", strings.Replace(good, "(3,), }          ", "(2305843009213693952,), }", 1), s, spike.ErrFormat, 0, "want 2305843009213693952 rows"},
 		{"npy negative shape", "a.npy", strings.Replace(good, "(3,), } ", "(-3,), }", 1), s, spike.ErrFormat, 0, "shape"},
 		{"npy missing key", "a.npy", strings.Replace(good, "'fortran_order': False, ", "                        ", 1), s, spike.ErrFormat, 0, "lacks"},
+		{"npy header not opened", "a.npy", strings.Replace(good, "{", " ", 1), s, spike.ErrFormat, 0, "no dictionary"},
+		{"npy header not closed", "a.npy", strings.Replace(good, "}", " ", 1), s, spike.ErrFormat, 0, "no dictionary"},
+		{"npy shape not opened", "a.npy", strings.Replace(good, "(", " ", 1), s, spike.ErrFormat, 0, "shape"},
+		{"npy shape not closed", "a.npy", strings.Replace(good, ")", " ", 1), s, spike.ErrFormat, 0, "shape"},
+		{"npy key twice", "a.npy", strings.Replace(good, "'fortran_order': False", "'descr': '<f8'        ", 1), s, spike.ErrFormat, 0, "malformed"},
 		{"npy unknown key", "a.npy", strings.Replace(good, "fortran_order", "fortran_odor_", 1), s, spike.ErrFormat, 0, "unknown key"},
 	}
 	for _, c := range tests {

@@ -265,7 +265,7 @@ func TestJSON(t *testing.T) {
 	want := all{Times: []unit.Time{{}}, Rates: []unit.Rate{{}}}
 	for u := unit.Unit(0); u.Dimension() <= unit.DimensionVoltage; u++ {
 		want.Units = append(want.Units, u)
-		for _, v := range []float64{1.0 / 3, -0.0, 5e-324, math.Inf(-1), 1e300} {
+		for _, v := range []float64{1.0 / 3, math.Copysign(0, -1), 5e-324, math.Inf(-1), 1e300} {
 			switch u.Dimension() {
 			case unit.DimensionTime:
 				want.Times = append(want.Times, unit.Time{Value: v, Unit: u})
