@@ -4,9 +4,9 @@
 //
 //	process := spike.PoissonProcess{Rate: unit.Hz(10), TStop: unit.Seconds(100)}
 //	trains, err := process.Trains(rand.New(rand.NewPCG(1, 2)), 8)
-//	rate, err := spike.MeanFiringRate(trains[0]) // 9.8 1/s
+//	rate, err := spike.MeanFiringRate(trains[0]) // 10.01 1/s
 //	hist, err := spike.TimeHistogram(trains, unit.Milliseconds(100), spike.HistogramOptions{})
-//	fmt.Println(hist) // <AnalogSignal(array([[9], ...
+//	fmt.Println(hist) // <AnalogSignal(array([[7], ...
 //
 // All types are plain data with exported fields: they travel between processes
 // as they are, and functions of this package know nothing of who calls them.
