@@ -204,6 +204,7 @@ func newDispatch(j *Job) (*dispatch, error) {
 			}
 			if err := s.Seal(); err == nil {
 				run.segment, run.mode = s, boundSegment
+				j.sent(int64(size)) // once, however many workers map it
 			} else {
 				_ = s.Close()
 			}

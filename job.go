@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -48,10 +49,10 @@ type Job struct {
 // data is the typed end of a job: where inputs come from and results go. Its
 // methods are called with the job locked.
 type data interface {
-	cut(first, n int, maxBytes int64) work // at least one input, at most n
-	deliver(first int, w work, lo, hi int) // w's tasks [lo, hi) have results; its task 0 is number first
-	fail(e *TaskError, w work, k int)      // w's task k failed for good
-	full() bool                            // results must be taken before more work is handed out
+	cut(first, n int, maxBytes int64) (w work, bytes int64) // at least one input, at most n
+	deliver(first int, w work, lo, hi int)                  // w's tasks [lo, hi) have results; its task 0 is number first
+	fail(e *TaskError, w work, k int)                       // w's task k failed for good
+	full() bool                                             // results must be taken before more work is handed out
 }
 
 // Batch is consecutive tasks that travel together.
@@ -62,6 +63,7 @@ type Batch struct {
 	attempt int           // of each of its tasks, from 1
 	failed  int           // earlier attempts that ended in a failure of the task itself
 	expect  time.Duration // how long it should take, 0 when unknown
+	bytes   int64         // of its inputs, encoded, about; 0 when unknown
 }
 
 // tempo is what the job has learnt about the time of a task.
@@ -160,6 +162,23 @@ func (j *Job) idle() bool {
 	return !j.ended && !j.hasWork()
 }
 
+// sent counts bytes sent to workers beside the batches.
+func (j *Job) sent(n int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tally.bytesOut += n
+}
+
+// over says that the job has ended.
+func (j *Job) over() bool {
+	select {
+	case <-j.finished:
+		return true
+	default:
+		return false
+	}
+}
+
 // maxBatchBytes bounds the encoded inputs of a batch of more than one task.
 const maxBatchBytes = 1 << 20
 
@@ -186,12 +205,12 @@ func (j *Job) take(workers, limit int) *Batch {
 		}
 		return j.hand(b)
 	}
-	maxBytes := int64(0)
+	maxBytes := int64(math.MaxInt64)
 	if j.remote {
 		maxBytes = maxBatchBytes
 	}
-	w := j.data.cut(j.next, min(n, j.known-j.next), maxBytes)
-	b := &Batch{job: j, first: j.next, work: w, attempt: 1}
+	w, bytes := j.data.cut(j.next, min(n, j.known-j.next), maxBytes)
+	b := &Batch{job: j, first: j.next, work: w, attempt: 1, bytes: bytes}
 	j.next += w.len()
 	return j.hand(b)
 }
@@ -227,7 +246,7 @@ func (j *Job) batchSize(workers int) int {
 }
 
 func (b *Batch) slice(lo, hi int) *Batch {
-	return &Batch{job: b.job, first: b.first + lo, work: b.work.slice(lo, hi), attempt: b.attempt, failed: b.failed}
+	return &Batch{job: b.job, first: b.first + lo, work: b.work.slice(lo, hi), attempt: b.attempt, failed: b.failed, bytes: b.bytes}
 }
 
 // again queues b to be handed out once more. It is called with the job locked.
@@ -363,7 +382,7 @@ func (j *Job) work(l *lane, workers int) {
 		if j.step != nil {
 			j.step()
 		}
-		b := j.take(workers, maxInt)
+		b := j.take(workers, math.MaxInt)
 		if b == nil {
 			if !j.wait() {
 				return

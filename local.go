@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -131,7 +132,7 @@ func (t *threads) work(j *Job, l *lane, workers int, holdsSlot bool) {
 			}
 		}
 		alive := true
-		if b := j.take(workers, maxInt); b != nil {
+		if b := j.take(workers, math.MaxInt); b != nil {
 			alive = j.execute(l, b)
 		}
 		if !holdsSlot {

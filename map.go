@@ -107,22 +107,9 @@ func newMapData[A, R any](f *Function[A, R], in []A) *mapData[A, R] {
 	return &mapData[A, R]{f: f, in: in, out: make([]R, len(in)), settled: make([]uint64, (len(in)+63)/64)}
 }
 
-func (d *mapData[A, R]) cut(first, n int, maxBytes int64) work {
-	in := d.in[first : first+n : first+n]
-	return d.f.work(in[:fit(d.f, in, maxBytes)])
-}
-
-// fit returns how many inputs, at least one, come to no more than maxBytes.
-func fit[A, R any](f *Function[A, R], in []A, maxBytes int64) int {
-	if maxBytes <= 0 {
-		return len(in)
-	}
-	for i := range in {
-		if maxBytes -= int64(f.in.Size(&in[i])); maxBytes < 0 {
-			return max(i, 1)
-		}
-	}
-	return len(in)
+func (d *mapData[A, R]) cut(first, n int, maxBytes int64) (work, int64) {
+	n, bytes := d.f.in.Prefix(d.in[first:first+n], maxBytes)
+	return d.f.work(d.in[first : first+n : first+n]), bytes
 }
 
 func (d *mapData[A, R]) deliver(first int, w work, lo, hi int) {

@@ -14,6 +14,7 @@ const (
 	frameHello   uint8 = iota + 1 // worker: who it is; its first frame
 	frameJob                      // dispatcher: a job's function, settings and bound argument
 	frameBatch                    // dispatcher: tasks to run
+	frameShelved                  // dispatcher: the same, with the tasks in shared memory
 	frameOutcome                  // worker: what became of a batch
 	frameRefusal                  // worker: why it cannot run a job
 	frameEnd                      // dispatcher: the job has ended, stop its task and forget it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,8 @@ type remote struct {
 	turn    int // which job is next, for fairness
 	known   map[uint32]bool
 	tasks   int // handed out so far
+	large   wire.Buffer
+	lastTag uint64 // of shared memory
 
 	mu       sync.Mutex
 	ended    bool
@@ -57,7 +60,8 @@ type remote struct {
 	ahead    time.Duration
 	bytes    int64
 	notes    []func(*wire.Buffer) // other frames to send
-	gone     chan struct{}        // closed when the link has ended
+	shelves  []*shelf
+	gone     chan struct{} // closed when the link has ended
 }
 
 // flight is a batch that a worker has and has not settled.
@@ -68,6 +72,7 @@ type flight struct {
 	expect time.Duration // 0: nobody knows
 	bytes  int64
 	codec  time.Duration // spent on encoding it
+	shelf  *shelf        // where its inputs lie, if not in the frame
 }
 
 func newRemote(d *Dispatcher, l Link) *remote {
@@ -211,7 +216,7 @@ func (r *remote) pick() (*dispatch, *Batch) {
 		return private, private.job.take(1, 1)
 	}
 	jobs := *r.d.jobs.Load()
-	limit := maxInt
+	limit := math.MaxInt
 	if max := r.d.cfg.MaxTasks; max > 0 {
 		limit = max - r.tasks
 	}
@@ -268,27 +273,37 @@ func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *Batch, seq uint
 		}
 	}
 	start := time.Now()
-	mark := buf.BeginFrame(wire.Header{Kind: frameBatch, Job: run.id, Seq: seq})
-	for {
-		n := b.work.len()
-		inner := buf.Mark()
-		buf.Uvarint(uint64(b.first))
-		buf.Uvarint(uint64(b.attempt))
-		buf.Uvarint(uint64(n))
-		done, err := b.work.encodeInputs(buf)
-		if err == nil {
-			break
-		}
-		b.job.refuse(b, done, fmt.Errorf("%w: %w", ErrEncode, err))
-		if b.work.len() == 0 {
-			buf.Truncate(mark)
+	f := flight{run: run, batch: b, seq: seq}
+	h := wire.Header{Kind: frameBatch, Job: run.id, Seq: seq}
+	if b.bytes >= shelveFrom {
+		var err error
+		if f.shelf, f.bytes, err = r.shelve(run, b); err != nil {
+			b.job.lost(b, -1, err, r.link.Name())
 			run.leave(r)
-			return nil
+			return err
 		}
-		buf.Truncate(inner)
 	}
-	buf.EndFrame(mark)
-	f := flight{run: run, batch: b, seq: seq, bytes: int64(buf.Len() - mark), codec: time.Since(start)}
+	if f.shelf != nil {
+		h.Kind = frameShelved
+		mark := buf.BeginFrame(h)
+		buf.Uint64(f.shelf.tag)
+		buf.Uint64(uint64(f.shelf.segment.Size()))
+		buf.Uint64(uint64(f.bytes))
+		buf.EndFrame(mark)
+	} else {
+		mark := buf.BeginFrame(h)
+		if encodeBatch(buf, b) {
+			buf.EndFrame(mark)
+			f.bytes = int64(buf.Len() - mark)
+		} else {
+			buf.Truncate(mark)
+		}
+	}
+	if b.work.len() == 0 { // none of its inputs could be encoded
+		run.leave(r)
+		return nil
+	}
+	f.codec = time.Since(start)
 	if b.expect > 0 {
 		f.expect = b.expect + batchCost
 	}
@@ -309,6 +324,24 @@ func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *Batch, seq uint
 	return nil
 }
 
+// encodeBatch appends what a worker needs to run b. Inputs that cannot be
+// encoded are taken out and fail; false when none is left.
+func encodeBatch(buf *wire.Buffer, b *Batch) bool {
+	for b.work.len() > 0 {
+		mark := buf.Mark()
+		buf.Uvarint(uint64(b.first))
+		buf.Uvarint(uint64(b.attempt))
+		buf.Uvarint(uint64(b.work.len()))
+		n, err := b.work.encodeInputs(buf)
+		if err == nil {
+			return true
+		}
+		b.job.refuse(b, n, fmt.Errorf("%w: %w", ErrEncode, err))
+		buf.Truncate(mark)
+	}
+	return false
+}
+
 func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
 	run.mu.Lock()
 	defer run.mu.Unlock()
@@ -322,7 +355,8 @@ func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
 		case !ok:
 			mode = boundInline
 		default:
-			if err := sharer.SendSegment(run.segment, uint64(run.id)); err != nil {
+			r.lastTag++
+			if err := sharer.SendSegment(run.segment, r.lastTag); err != nil {
 				return fmt.Errorf("sending the bound argument: %w", err)
 			}
 		}
@@ -339,9 +373,11 @@ func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
 			buf.Raw(chunk)
 		}
 	case boundSegment:
+		buf.Uint64(r.lastTag)
 		buf.Uint64(uint64(run.segment.Size()))
 	}
 	buf.EndFrame(m)
+	run.job.sent(int64(buf.Len() - m))
 	return nil
 }
 
@@ -356,6 +392,7 @@ func (r *remote) forget(run *dispatch) {
 	}
 	r.mu.Lock()
 	r.notes = append(r.notes, note)
+	r.clearShelves(run)
 	r.mu.Unlock()
 	// A worker that holds nothing of the job learns of its end with whatever
 	// is sent next, at the latest a heartbeat.
@@ -462,6 +499,12 @@ func (r *remote) settle(h wire.Header, rd *wire.Reader) error {
 	}
 	r.sent[0] = flight{}
 	r.sent = r.sent[1:]
+	if f.shelf != nil {
+		f.shelf.busy = false
+		if f.batch.job.over() {
+			r.clearShelves(f.run)
+		}
+	}
 	r.ahead -= f.expect
 	r.bytes -= f.bytes
 	retired := r.retiring && len(r.sent) == 0
@@ -537,6 +580,11 @@ func (r *remote) end(cause error) {
 	d.mu.Unlock()
 	death, status := r.link.End(cause)
 	close(r.quit)
+	r.writing.Lock() // the writer may be filling a shelf
+	r.mu.Lock()
+	r.clearShelves(nil)
+	r.mu.Unlock()
+	r.writing.Unlock()
 	if death == nil {
 		death = cause
 	}

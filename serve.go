@@ -2,10 +2,10 @@ package parade
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 	"unsafe"
@@ -31,8 +31,8 @@ type WorkerEnd struct {
 	io.Reader
 	// Write sends the chunks one after another, all of them or an error.
 	Write func(chunks [][]byte) error
-	// Segment returns the memory announced under a tag by the other side's
-	// SendSegment, and what frees it.
+	// Segment returns the memory that the other side's SendSegment sent under
+	// a tag, and what frees it.
 	Segment func(tag uint64, size int) (memory []byte, retire func(), err error)
 }
 
@@ -87,8 +87,9 @@ type servedRun struct {
 	run
 	cancel  context.CancelFunc
 	factory workFactory
-	err     error // why it cannot be run
-	retire  func()
+	err     error             // why it cannot be run
+	retire  []func()          // frees shared memory
+	shelves map[uint64][]byte // shared memory for large batches, by tag
 }
 
 func (s *server) read() error {
@@ -101,7 +102,7 @@ func (s *server) read() error {
 		switch h.Kind {
 		case framePing:
 			s.send(func(b *wire.Buffer) { b.EndFrame(b.BeginFrame(wire.Header{Kind: framePong})) })
-		case frameJob, frameBatch, frameEnd:
+		case frameJob, frameBatch, frameShelved, frameEnd:
 			s.enqueue(h, payload, owned)
 		default:
 			return fmt.Errorf("frame of unknown kind %d", h.Kind)
@@ -166,14 +167,14 @@ func (s *server) work() {
 			case m.run == nil: // of a job that has ended
 			case m.Kind == frameJob:
 				s.open(m, &rd)
-			case m.Kind == frameBatch:
+			case m.Kind == frameBatch, m.Kind == frameShelved:
 				if !s.execute(l, m, &rd) {
 					return
 				}
 			case m.Kind == frameEnd:
 				s.flush() // results may lie in the bound argument's memory
-				if m.run.retire != nil {
-					m.run.retire()
+				for _, retire := range m.run.retire {
+					retire()
 				}
 			}
 		}
@@ -186,10 +187,13 @@ func (s *server) open(m message, rd *wire.Reader) {
 	settings.ctx = run.ctx
 	run.run = settings
 	run.factory, run.err = s.factory(m, rd)
-	if run.err == nil {
-		return
+	if run.err != nil {
+		s.refuse(m, run.err)
 	}
-	err := run.err
+}
+
+// refuse says why a job cannot be run here.
+func (s *server) refuse(m message, err error) {
 	s.send(func(b *wire.Buffer) {
 		mark := b.BeginFrame(wire.Header{Kind: frameRefusal, Job: m.Job})
 		wire.AppendError(b, err)
@@ -205,15 +209,10 @@ func (s *server) factory(m message, rd *wire.Reader) (workFactory, error) {
 		rd.Align(64)
 		bound = wire.NewReader(rd.Rest(), m.owned)
 	case boundSegment:
-		size := rd.Uint64()
-		if rd.Err() != nil || size > uint64(maxInt) || s.end.Segment == nil {
-			return nil, errors.New("bad announcement of a bound argument")
-		}
-		memory, retire, err := s.end.Segment(uint64(m.Job), int(size))
+		memory, err := s.segment(m.run, rd.Uint64(), rd.Uint64())
 		if err != nil {
 			return nil, fmt.Errorf("mapping the bound argument: %w", err)
 		}
-		m.run.retire = retire
 		bound = wire.NewReader(memory, true)
 	}
 	if rd.Err() != nil {
@@ -230,21 +229,67 @@ func (s *server) factory(m message, rd *wire.Reader) (workFactory, error) {
 	return factory, nil
 }
 
+// segment returns shared memory, which is kept until the job ends.
+func (s *server) segment(r *servedRun, tag, size uint64) ([]byte, error) {
+	if size > uint64(math.MaxInt) || s.end.Segment == nil {
+		return nil, fmt.Errorf("shared memory of %d bytes", size)
+	}
+	memory, retire, err := s.end.Segment(tag, int(size))
+	if err != nil {
+		return nil, err
+	}
+	r.retire = append(r.retire, retire)
+	return memory, nil
+}
+
+// unshelve has rd read a batch that lies in shared memory. Values are copied
+// out of it: the memory is used again for the next batch.
+func (s *server) unshelve(r *servedRun, rd *wire.Reader) error {
+	tag, size, length := rd.Uint64(), rd.Uint64(), rd.Uint64()
+	if rd.Err() != nil {
+		return rd.Err()
+	}
+	memory := r.shelves[tag]
+	if memory == nil {
+		var err error
+		if memory, err = s.segment(r, tag, size); err != nil {
+			return err
+		}
+		if r.shelves == nil {
+			r.shelves = map[uint64][]byte{}
+		}
+		r.shelves[tag] = memory
+	}
+	if length > uint64(len(memory)) {
+		return fmt.Errorf("batch of %d bytes in shared memory of %d", length, len(memory))
+	}
+	rd.Init(memory[:length], false)
+	return nil
+}
+
 func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 	start := time.Now()
+	if m.Kind == frameShelved {
+		if err := s.unshelve(m.run, rd); err != nil {
+			rd.Fail(err)
+		}
+	}
 	first, attempt, n := int(rd.Uvarint()), int(rd.Uvarint()), rd.Uvarint()
 	r := m.run
-	if r.err != nil || rd.Err() != nil || n > uint64(max(rd.Len(), maxBatchTasks)) {
+	if r.err != nil {
 		s.reply(m, nil, outcome{})
 		return true
 	}
-	w, err := r.factory(rd, int(n))
+	var w work
+	err := rd.Err()
+	if err == nil && n > uint64(max(rd.Len(), maxBatchTasks)) {
+		err = fmt.Errorf("batch of %d tasks in %d bytes", n, rd.Len())
+	}
+	if err == nil {
+		w, err = r.factory(rd, int(n))
+	}
 	if err != nil {
-		s.send(func(b *wire.Buffer) {
-			mark := b.BeginFrame(wire.Header{Kind: frameRefusal, Job: m.Job})
-			wire.AppendError(b, fmt.Errorf("%w: inputs from %d on: %w", ErrEncode, first, err))
-			b.EndFrame(mark)
-		})
+		s.refuse(m, fmt.Errorf("%w: inputs from %d on: %w", ErrEncode, first, err))
 		s.reply(m, nil, outcome{})
 		return true
 	}

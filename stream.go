@@ -164,17 +164,17 @@ type streamData[A, R any] struct {
 	resultAvg int64 // bytes of a result, about
 }
 
-func (s *streamData[A, R]) cut(_, n int, maxBytes int64) work {
-	n = fit(s.f, s.pending[:n], maxBytes)
+func (s *streamData[A, R]) cut(_, n int, maxBytes int64) (work, int64) {
+	n, bytes := s.f.in.Prefix(s.pending[:n], maxBytes)
 	in := s.pending[:n:n]
 	s.pending = s.pending[n:]
-	return s.f.work(in)
+	return s.f.work(in), bytes
 }
 
 func (s *streamData[A, R]) deliver(first int, w work, lo, hi int) {
 	t := w.(*tasks[A, R])
 	bytes := w.resultBytes(lo, hi)
-	s.held += bytes - size(s.f.in, t.in[lo:hi])
+	s.held += bytes - total(s.f.in, t.in[lo:hi])
 	s.unread += bytes
 	per := bytes / int64(hi-lo)
 	s.resultAvg = (s.resultAvg + per + 1) / 2
@@ -182,7 +182,7 @@ func (s *streamData[A, R]) deliver(first int, w work, lo, hi int) {
 }
 
 func (s *streamData[A, R]) fail(e *TaskError, w work, k int) {
-	s.held -= size(s.f.in, w.(*tasks[A, R]).in[k:k+1])
+	s.held -= total(s.f.in, w.(*tasks[A, R]).in[k:k+1])
 	s.put(segment[R]{first: e.Index, err: e})
 }
 

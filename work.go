@@ -3,6 +3,7 @@ package parade
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime/debug"
 
 	"github.com/parade-go/parade/internal/wire"
@@ -15,7 +16,6 @@ type work interface {
 	usesContext() bool
 	run(ctx context.Context, k int) error // runs task k and keeps its result
 	slice(lo, hi int) work                // the tasks [lo, hi), to be run afresh
-	inputBytes() int64
 	resultBytes(lo, hi int) int64
 	encodeInputs(*wire.Buffer) (n int, err error) // n < len: the input at n is at fault
 	decodeResults(*wire.Reader, int) error        // results of the first n tasks
@@ -75,20 +75,15 @@ func (t *tasks[A, R]) run(ctx context.Context, k int) (err error) {
 
 func (t *tasks[A, R]) slice(lo, hi int) work { return t.f.work(t.in[lo:hi:hi]) }
 
-func (t *tasks[A, R]) inputBytes() int64 { return size(t.f.in, t.in) }
+func (t *tasks[A, R]) resultBytes(lo, hi int) int64 { return total(t.f.out, t.out[lo:hi]) }
 
-func (t *tasks[A, R]) resultBytes(lo, hi int) int64 { return size(t.f.out, t.out[lo:hi]) }
-
-func size[T any](c wire.Codec[T], vs []T) int64 {
-	var n int64
-	for i := range vs {
-		n += int64(c.Size(&vs[i]))
-	}
-	return n
+func total[T any](c wire.Codec[T], vs []T) int64 {
+	_, bytes := c.Prefix(vs, math.MaxInt64)
+	return bytes
 }
 
 func (t *tasks[A, R]) encodeInputs(b *wire.Buffer) (int, error) {
-	return t.f.in.AppendUpTo(b, t.in, maxInt)
+	return t.f.in.AppendUpTo(b, t.in, math.MaxInt)
 }
 
 func (t *tasks[A, R]) decodeResults(r *wire.Reader, n int) error {
@@ -97,7 +92,7 @@ func (t *tasks[A, R]) decodeResults(r *wire.Reader, n int) error {
 
 func (t *tasks[A, R]) encodeResults(b *wire.Buffer, n int) (bad map[int]error) {
 	for done := 0; done < n; {
-		m, err := t.f.out.AppendUpTo(b, t.out[done:n], maxInt)
+		m, err := t.f.out.AppendUpTo(b, t.out[done:n], math.MaxInt)
 		done += m
 		if err == nil {
 			continue
@@ -117,8 +112,6 @@ func (t *tasks[A, R]) detach(k int) work {
 	copy(d.out, t.out[:k])
 	return d
 }
-
-const maxInt = int(^uint(0) >> 1)
 
 // panicError is a panic on its way to becoming a TaskError.
 type panicError struct {

@@ -75,27 +75,37 @@ func serveWorker() error {
 	}
 	// That the parent is gone is how every worker ends: no error.
 	_ = parade.ServeWorker(parade.WorkerEnd{
-		Name:   workerName + " (pid " + strconv.Itoa(os.Getpid()) + ")",
-		Status: parade.StatusAt(page.Bytes()),
-		Reader: frames,
-		Write:  func(chunks [][]byte) error { return writeChunks(frames, chunks) },
-		Segment: func(tag uint64, size int) ([]byte, func(), error) {
-			f, got, err := shm.ReceiveFile(segments)
-			if err != nil {
-				return nil, nil, err
-			}
-			defer f.Close()
-			if got != tag {
-				return nil, nil, fmt.Errorf("shared memory of job %d came instead of job %d's", got, tag)
-			}
-			m, err := shm.Map(f, size, shm.CopyOnWrite)
-			if err != nil {
-				return nil, nil, err
-			}
-			return m.Bytes(), func() { _ = m.Retire() }, nil
-		},
+		Name:    workerName + " (pid " + strconv.Itoa(os.Getpid()) + ")",
+		Status:  parade.StatusAt(page.Bytes()),
+		Reader:  frames,
+		Write:   func(chunks [][]byte) error { return writeChunks(frames, chunks) },
+		Segment: received(segments),
 	})
 	return nil
+}
+
+// received maps the segments that arrive on conn. One may have been sent for a
+// batch that was then not run, so the next to arrive need not be the one asked
+// for.
+func received(conn *net.UnixConn) func(tag uint64, size int) ([]byte, func(), error) {
+	waiting := map[uint64]*os.File{}
+	return func(tag uint64, size int) ([]byte, func(), error) {
+		for waiting[tag] == nil {
+			f, got, err := shm.ReceiveFile(conn)
+			if err != nil {
+				return nil, nil, err
+			}
+			waiting[got] = f
+		}
+		f := waiting[tag]
+		delete(waiting, tag)
+		defer f.Close()
+		m, err := shm.Map(f, size, shm.CopyOnWrite)
+		if err != nil {
+			return nil, nil, err
+		}
+		return m.Bytes(), func() { _ = m.Retire() }, nil
+	}
 }
 
 func inheritedSocket(fd int, name string) (*net.UnixConn, error) {

@@ -42,7 +42,11 @@ func (c Codec[T]) Append(b *Buffer, vs []T) error {
 	for i := range vs {
 		if err := c.plan.encode(b, unsafe.Pointer(&vs[i])); err != nil {
 			b.Truncate(mark)
-			return c.failed(i, err)
+			err = c.failed(err)
+			if len(vs) > 1 {
+				err = fmt.Errorf("value %d: %w", i, err)
+			}
+			return err
 		}
 	}
 	return nil
@@ -63,7 +67,7 @@ func (c Codec[T]) AppendUpTo(b *Buffer, vs []T, limit int) (n int, err error) {
 		mark := b.Mark()
 		if err := c.plan.encode(b, unsafe.Pointer(&vs[i])); err != nil {
 			b.Truncate(mark)
-			return i, c.failed(i, err)
+			return i, c.failed(err)
 		}
 		if b.Len()-start >= limit {
 			return i + 1, nil
@@ -72,8 +76,9 @@ func (c Codec[T]) AppendUpTo(b *Buffer, vs []T, limit int) (n int, err error) {
 	return len(vs), nil
 }
 
-func (c Codec[T]) failed(i int, err error) error {
-	return fmt.Errorf("wire: value %d: %w", i, inValue(err, rootName(reflect.TypeFor[T]())))
+// failed makes err, from inside a value, one that begins with the name of T.
+func (c Codec[T]) failed(err error) error {
+	return inValue(err, rootName(reflect.TypeFor[T]()))
 }
 
 // Decode decodes len(vs) values into vs, whatever vs held before. After an error,
@@ -94,13 +99,41 @@ func (c Codec[T]) Decode(r *Reader, vs []T) error {
 
 // Size returns the encoded size of *v in bytes, near enough to bound memory with:
 // exact for types of fixed size, an estimate for large maps and for types that
-// marshal themselves. Its cost is bounded, whatever the size of *v.
+// marshal themselves. Its cost is bounded, whatever the size of *v. The zero Codec
+// gives the size of T itself.
 func (c Codec[T]) Size(v *T) int {
-	if c.plan.fixed {
+	switch {
+	case c.plan == nil:
+		return int(unsafe.Sizeof(*v))
+	case c.plan.fixed:
 		return c.plan.least
 	}
 	s := sizer{visits: maxVisits}
 	return s.size(c.plan, unsafe.Pointer(v))
+}
+
+// Prefix returns how many of vs, at least one if there is one, come to no more than
+// limit bytes, and how many bytes these are.
+func (c Codec[T]) Prefix(vs []T, limit int64) (n int, bytes int64) {
+	if len(vs) == 0 {
+		return 0, 0
+	}
+	if c.plan == nil || c.plan.fixed {
+		each := int64(c.Size(&vs[0]))
+		n = len(vs)
+		if each > 0 {
+			n = int(min(int64(n), max(1, limit/each)))
+		}
+		return n, int64(n) * each
+	}
+	for n = range vs {
+		size := int64(c.Size(&vs[n]))
+		if n > 0 && size > limit-bytes {
+			return n, bytes
+		}
+		bytes += size
+	}
+	return len(vs), bytes
 }
 
 // Fingerprint returns a hash of the shape of T: kinds, names of types and of fields.

@@ -22,7 +22,6 @@ func Example() {
 
 	var b wire.Buffer
 	mark := b.BeginFrame(wire.Header{Kind: 1, Job: 7})
-	b.Uvarint(2)
 	err = codec.Append(&b, []train{{"a", []float64{0.1, 0.25}}, {"b", nil}})
 	if err != nil {
 		fmt.Println(err)
@@ -44,7 +43,7 @@ func Example() {
 		return
 	}
 	r := wire.NewReader(payload, owned)
-	trains := make([]train, r.Uvarint()) // a length from elsewhere: check it against r.Len first
+	trains := make([]train, 2) // values travel without their number
 	if err := codec.Decode(r, trains); err != nil {
 		fmt.Println(err)
 		return
@@ -56,7 +55,8 @@ func Example() {
 func ExampleFor() {
 	type grid struct {
 		Voxels []float32
-		done   chan bool
+		//lint:ignore U1000 it is here to be refused
+		done chan bool
 	}
 	type sim struct{ Grid grid }
 	_, err := wire.For[sim]()

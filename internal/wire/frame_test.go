@@ -29,13 +29,14 @@ func TestBuffer(t *testing.T) {
 		t.Errorf("length %d", b.Len())
 	}
 	b.Uint8(9)
+	b.Raw([]byte{10, 11})
 	r := NewReader(b.AppendTo(nil), false)
 	if r.Uint8() != 1 || r.Uint32() != 2 || r.Uint64() != 3 || r.Uvarint() != 300 || r.Float64() != -0.5 ||
 		r.String() != "héllo" || !bytes.Equal(r.Bytes(), []byte{7, 8}) {
 		t.Error("wrong values")
 	}
 	r.Align(16)
-	if r.Uint8() != 9 || r.Len() != 0 || r.Err() != nil {
+	if r.Uint8() != 9 || !bytes.Equal(r.Rest(), []byte{10, 11}) || r.Len() != 0 || r.Err() != nil {
 		t.Errorf("%d bytes left, error %v", r.Len(), r.Err())
 	}
 	if r.Uint32() != 0 || !errors.Is(r.Err(), io.ErrUnexpectedEOF) {
@@ -48,7 +49,7 @@ func TestBuffer(t *testing.T) {
 	}
 	r = NewReader([]byte{1, 2, 3}, false)
 	r.Fail(io.EOF)
-	if r.Uint8() != 0 || r.Len() != 0 || r.Err() != io.EOF {
+	if r.Uint8() != 0 || r.Rest() != nil || r.Len() != 0 || r.Err() != io.EOF {
 		t.Error("a failed reader reads on")
 	}
 	for _, data := range [][]byte{bytes.Repeat([]byte{0xff}, 11), {0x80}, {5, 1}} {
@@ -71,7 +72,7 @@ func TestBufferOperations(t *testing.T) {
 		var model []byte
 		var marks, numbers []int
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			switch rapid.IntRange(0, 6).Draw(t, "step") {
 			case 0:
 				numbers = append(numbers, b.Len())
 				b.Uint64(5)
@@ -92,6 +93,10 @@ func TestBufferOperations(t *testing.T) {
 						model = append(model, 0)
 					}
 				}
+				model = append(model, p...)
+			case 6:
+				p := bytes.Repeat([]byte{4}, rapid.SampledFrom([]int{0, 1, 40_000}).Draw(t, "n"))
+				b.Raw(p)
 				model = append(model, p...)
 			case 3:
 				marks = append(marks, b.Mark())
@@ -183,6 +188,18 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+func TestFrameFormat(t *testing.T) {
+	t.Parallel()
+	var b Buffer
+	m := b.BeginFrame(Header{Kind: 3, Job: 0x04050607, Seq: 0x08090a0b0c0d0e0f})
+	b.Uint8(0xff)
+	b.EndFrame(m)
+	want := []byte{'W', 'p', 1, 3, 7, 6, 5, 4, 0xf, 0xe, 0xd, 0xc, 0xb, 0xa, 9, 8, 1, 0, 0, 0, 0, 0, 0, 0, 0xff}
+	if got := b.AppendTo(nil); !bytes.Equal(got, want) {
+		t.Errorf("got  %x\nwant %x", got, want)
+	}
+}
+
 func TestFramesOverNetwork(t *testing.T) {
 	t.Parallel()
 	here, there := net.Pipe()
@@ -247,9 +264,9 @@ func TestDamagedFrames(t *testing.T) {
 // TestHugeFrame checks that memory grows with the data and not with the length.
 func TestHugeFrame(t *testing.T) {
 	var b Buffer
-	b.BeginFrame(Header{Length: 1 << 40})
+	b.BeginFrame(Header{Length: 1 << 30})
 	got := allocatedBy(func() {
-		f := NewFrameReader(io.MultiReader(bytes.NewReader(b.AppendTo(nil)), bytes.NewReader(make([]byte, 1<<20))), 1<<41)
+		f := NewFrameReader(io.MultiReader(bytes.NewReader(b.AppendTo(nil)), bytes.NewReader(make([]byte, 1<<20))), 1<<31-100)
 		if _, _, _, err := f.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("got %v", err)
 		}
@@ -264,7 +281,7 @@ func TestHugeFrame(t *testing.T) {
 	b.Reset()
 	b.BeginFrame(Header{Length: size})
 	data := &countingReader{n: size}
-	f := NewFrameReader(io.MultiReader(bytes.NewReader(b.AppendTo(nil)), data), 1<<41)
+	f := NewFrameReader(io.MultiReader(bytes.NewReader(b.AppendTo(nil)), data), 1<<31-100)
 	_, payload, owned, err := f.Next()
 	if err != nil || len(payload) != size || !owned {
 		t.Fatalf("%d bytes, owned %t, %v", len(payload), owned, err)

@@ -163,7 +163,7 @@ func (c *compiler) fill(p *plan, path string) error {
 		p.op, p.least = opTime, timeLeast
 		return nil
 	case errorType:
-		p.op, p.least = opError, 1
+		p.op, p.nested, p.least = opError, true, 1
 		return nil
 	case errnoType:
 		c.scalar(p, opUint, 8)

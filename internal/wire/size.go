@@ -8,7 +8,8 @@ import (
 
 const (
 	maxVisits = 1 << 14 // parts of one value that Size looks at
-	maxSample = 256     // elements of one slice or map that Size looks at
+	maxSample = 256     // elements of one slice that Size looks at
+	errorSize = 64      // of a usual error
 )
 
 // sizer adds up encoded sizes. It looks at a sample of what is long.
@@ -59,9 +60,13 @@ func (s *sizer) size(p *plan, v unsafe.Pointer) int {
 		return 1
 	case opMap:
 		return s.table(p, reflect.NewAt(p.typ, v).Elem())
-	case opInterface, opError, opMarshal:
-		// The methods that would tell can be as slow as encoding: the memory is near enough.
-		return 8 + s.footprint(reflect.NewAt(p.typ, v).Elem(), 0)
+	case opInterface:
+		return s.dynamic(reflect.NewAt(p.typ, v).Elem().Elem())
+	case opError:
+		return errorSize
+	case opMarshal:
+		// The method that would tell can be as slow as encoding.
+		return 8 + ownMemory(reflect.NewAt(p.typ, v).Elem())
 	default:
 		return p.least
 	}
@@ -95,7 +100,8 @@ func (s *sizer) table(p *plan, m reflect.Value) int {
 	}
 	key, elem := reflect.New(p.typ.Key()), reflect.New(p.typ.Elem())
 	sum, seen := 0, 0
-	for iter := m.MapRange(); seen < maxSample && s.visits > 0 && iter.Next(); seen++ {
+	for iter := m.MapRange(); s.visits > 0 && iter.Next(); seen++ {
+		s.visits--
 		key.Elem().SetIterKey(iter)
 		elem.Elem().SetIterValue(iter)
 		sum += s.size(p.key, key.UnsafePointer()) + s.size(p.elem, elem.UnsafePointer())
@@ -103,43 +109,33 @@ func (s *sizer) table(p *plan, m reflect.Value) int {
 	return uvarintSize(n+1) + extrapolate(sum, seen, n, p.key.least+p.elem.least)
 }
 
-// footprint estimates the memory that v holds, without calling its methods.
-func (s *sizer) footprint(v reflect.Value, depth int) int {
-	if !v.IsValid() || depth > 16 || s.visits <= 0 {
-		return 0
+func (s *sizer) dynamic(v reflect.Value) int {
+	if !v.IsValid() {
+		return 1
 	}
-	s.visits--
+	d := declared.Load().byType[v.Type()]
+	if d == nil {
+		return ownMemory(v)
+	}
+	copied := reflect.New(d.typ)
+	copied.Elem().Set(v)
+	return 1 + len(d.name) + s.size(d.plan, copied.UnsafePointer())
+}
+
+// ownMemory estimates the memory that v holds. It follows no pointers: for types
+// that cannot travel there may be anything behind them, in use by others.
+func ownMemory(v reflect.Value) int {
 	size := int(v.Type().Size())
 	switch v.Kind() {
 	case reflect.String:
 		size += v.Len()
 	case reflect.Slice:
 		size += v.Len() * int(v.Type().Elem().Size())
-		if n := v.Len(); n > 0 && !flat(v.Type().Elem().Kind()) {
-			step := max(1, n/maxSample)
-			sum, seen := 0, 0
-			for i := 0; i < n && s.visits > 0; i += step {
-				sum += s.footprint(v.Index(i), depth+1) - int(v.Type().Elem().Size())
-				seen++
-			}
-			size += extrapolate(sum, seen, n, 0)
-		}
-	case reflect.Map:
-		size += v.Len() * int(v.Type().Key().Size()+v.Type().Elem().Size())
-	case reflect.Pointer, reflect.Interface:
-		size += s.footprint(v.Elem(), depth+1)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			f := v.Field(i)
-			if !flat(f.Kind()) {
-				size += s.footprint(f, depth+1) - int(f.Type().Size())
-			}
+			size += ownMemory(f) - int(f.Type().Size())
 		}
 	}
 	return size
-}
-
-// flat reports whether values of kind k hold no further memory.
-func flat(k reflect.Kind) bool {
-	return k <= reflect.Complex128 || k == reflect.UnsafePointer || k == reflect.Func || k == reflect.Chan
 }

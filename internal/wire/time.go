@@ -97,7 +97,7 @@ func zoneOf(t time.Time, location, name string, offset int) *time.Location {
 		l, ok := locations.Load(location)
 		if !ok {
 			if loaded, err := time.LoadLocation(location); err == nil {
-				l, ok = locations.LoadOrStore(location, loaded)
+				l, _ = locations.LoadOrStore(location, loaded)
 				ok = true
 			}
 		}
