@@ -98,13 +98,14 @@ func (c Codec[T]) Decode(r *Reader, vs []T) error {
 }
 
 // Size returns the encoded size of *v in bytes, near enough to bound memory with:
-// exact for types of fixed size, an estimate for large maps and for types that
-// marshal themselves. Its cost is bounded, whatever the size of *v. The zero Codec
-// gives the size of T itself.
+// exact for types of fixed size, an estimate for long slices, very large maps and
+// types that marshal themselves. Its cost is bounded. It follows pointers, so *v must
+// not change meanwhile. The zero Codec, for a type that cannot travel, has a Size too:
+// the memory of *v without what pointers lead to.
 func (c Codec[T]) Size(v *T) int {
 	switch {
 	case c.plan == nil:
-		return int(unsafe.Sizeof(*v))
+		return ownMemory(reflect.ValueOf(v).Elem())
 	case c.plan.fixed:
 		return c.plan.least
 	}
@@ -118,7 +119,7 @@ func (c Codec[T]) Prefix(vs []T, limit int64) (n int, bytes int64) {
 	if len(vs) == 0 {
 		return 0, 0
 	}
-	if c.plan == nil || c.plan.fixed {
+	if c.plan != nil && c.plan.fixed {
 		each := int64(c.Size(&vs[0]))
 		n = len(vs)
 		if each > 0 {

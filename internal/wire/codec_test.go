@@ -489,6 +489,31 @@ func TestAppendUpTo(t *testing.T) {
 	}
 }
 
+func TestPrefix(t *testing.T) {
+	t.Parallel()
+	ints, _ := For[int]()
+	words, _ := For[string]()
+	channels, _ := For[chan int]()
+	for _, test := range []struct{ limit, ints, words, channels int64 }{
+		{-1, 1, 1, 1}, {0, 1, 1, 1}, {8, 1, 2, 1}, {15, 1, 3, 1}, {16, 2, 4, 2}, {1000, 4, 4, 4},
+	} {
+		if n, bytes := ints.Prefix(make([]int, 4), test.limit); int64(n) != test.ints || bytes != 8*test.ints {
+			t.Errorf("ints up to %d: %d values, %d bytes", test.limit, n, bytes)
+		}
+		if n, bytes := words.Prefix([]string{"aaa", "bbb", "ccc", "ddd"}, test.limit); int64(n) != test.words || bytes != 4*test.words {
+			t.Errorf("strings up to %d: %d values, %d bytes", test.limit, n, bytes)
+		}
+		if strconv.IntSize == 64 {
+			if n, _ := channels.Prefix(make([]chan int, 4), test.limit); int64(n) != test.channels {
+				t.Errorf("channels up to %d: %d values", test.limit, n)
+			}
+		}
+	}
+	if n, bytes := ints.Prefix(nil, 10); n != 0 || bytes != 0 {
+		t.Errorf("nothing: %d values, %d bytes", n, bytes)
+	}
+}
+
 func TestBool(t *testing.T) {
 	t.Parallel()
 	for _, data := range [][]byte{{2}, {255}} {
