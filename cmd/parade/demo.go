@@ -1,0 +1,7 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newDemoCommand() *cobra.Command {
+	return &cobra.Command{Use: "demo", Short: "x", RunE: func(*cobra.Command, []string) error { return nil }}
+}

@@ -1,0 +1,21 @@
+// Command parade shows what Parade does on this machine.
+//
+//	parade demo      run Elephant's parallel tutorial on every executor
+//	parade doctor    what this machine offers: cores, memory, executors
+//	parade bench     measure every executor
+//	parade version   which build this is
+//
+// "parade help exit-codes" lists what its exit codes mean.
+package main
+
+import (
+	"os"
+
+	"github.com/parade-go/parade"
+	_ "github.com/parade-go/parade/process"
+)
+
+func main() {
+	parade.Serve() // a worker goes no further
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
