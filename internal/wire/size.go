@@ -102,8 +102,12 @@ func (s *sizer) table(p *plan, m reflect.Value) int {
 	sum, seen := 0, 0
 	for iter := m.MapRange(); s.visits > 0 && iter.Next(); seen++ {
 		s.visits--
-		key.Elem().SetIterKey(iter)
-		elem.Elem().SetIterValue(iter)
+		if !p.key.fixed {
+			key.Elem().SetIterKey(iter)
+		}
+		if !p.elem.fixed {
+			elem.Elem().SetIterValue(iter)
+		}
 		sum += s.size(p.key, key.UnsafePointer()) + s.size(p.elem, elem.UnsafePointer())
 	}
 	return uvarintSize(n+1) + extrapolate(sum, seen, n, p.key.least+p.elem.least)
@@ -116,6 +120,9 @@ func (s *sizer) dynamic(v reflect.Value) int {
 	d := declared.Load().byType[v.Type()]
 	if d == nil {
 		return ownMemory(v)
+	}
+	if d.plan.fixed {
+		return 1 + len(d.name) + d.plan.least
 	}
 	copied := reflect.New(d.typ)
 	copied.Elem().Set(v)
