@@ -86,7 +86,6 @@ type drainLink interface {
 }
 
 var (
-	errFrozen   = errors.New("it did not answer")
 	errStubborn = errors.New("its task went on after the job had ended")
 	errStuck    = errors.New("its task went on after its timeout")
 )
@@ -350,7 +349,7 @@ func (d *Dispatcher) heartbeat() {
 			}
 			if r.silent++; r.silent > d.cfg.Missed {
 				silence := time.Duration(d.cfg.Missed) * d.cfg.Heartbeat
-				d.done.Go(func() { r.end(fmt.Errorf("%w for %v", errFrozen, silence)) })
+				d.done.Go(func() { r.end(fmt.Errorf("%w for %v", ErrFrozen, silence)) })
 				continue
 			}
 			r.post(func(b *wire.Buffer) { b.EndFrame(b.BeginFrame(wire.Header{Kind: framePing})) })

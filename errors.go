@@ -20,6 +20,9 @@ var (
 	// ErrWorkerLost: the worker running the task died, froze or outgrew its
 	// memory, as often as [Crashes] allows.
 	ErrWorkerLost = errors.New("worker lost")
+	// ErrFrozen: the worker was lost because it did not answer, as when it is
+	// stopped by a signal.
+	ErrFrozen = errors.New("worker did not answer")
 	// ErrEncode: an input, a bound argument or a result holds a value that
 	// cannot travel between processes.
 	ErrEncode = errors.New("value cannot travel")
@@ -33,7 +36,7 @@ var (
 func init() {
 	for name, err := range map[string]error{
 		"parade.ErrPanic": ErrPanic, "parade.ErrTimeout": ErrTimeout,
-		"parade.ErrWorkerLost": ErrWorkerLost, "parade.ErrEncode": ErrEncode,
+		"parade.ErrWorkerLost": ErrWorkerLost, "parade.ErrFrozen": ErrFrozen, "parade.ErrEncode": ErrEncode,
 		"parade.ErrNotDeclared": ErrNotDeclared, "parade.ErrClosed": ErrClosed,
 	} {
 		wire.RegisterError(name, err)

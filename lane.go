@@ -54,8 +54,11 @@ type failure struct {
 // may lie in memory that survives the worker.
 type Status struct {
 	job   atomic.Uint64
-	index atomic.Uint64 // plus one; 0 between tasks
+	index atomic.Uint64 // plus one; 0 between batches
 }
+
+// decodingBatch stands for the index while a worker decodes a batch.
+const decodingBatch = 1 << 63
 
 // lane runs batches one after another on one goroutine: a thread of the
 // threads executor, the serial executor, or the inside of a worker process.

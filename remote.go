@@ -600,8 +600,8 @@ func (r *remote) end(cause error) {
 }
 
 // requeue hands back the batches of a worker that has ended. The task that was
-// running when it died is the suspect; without a status page to tell, it is
-// the oldest batch, cut in two until it is one task.
+// running when it died is the suspect. Where nothing tells which that was, the
+// oldest batch is cut in two until it is one task.
 func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
 	blameless := cause == nil || errors.Is(cause, errStubborn) || errors.Is(cause, errStuck)
 	name := r.link.Name()
@@ -617,29 +617,35 @@ func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
 			j.mu.Unlock()
 		}
 		crashed := -1
-		switch running := status.task(f.run.id); {
-		case blameless:
-		case running >= 0:
-			crashed = running
-		case status.known():
-		case i == 0 && n == 1:
-			crashed = f.batch.first
-		case i == 0:
-			j.lost(f.batch.slice(0, n/2), -1, err, name)
-			f.batch = f.batch.slice(n/2, n)
+		if !blameless {
+			var unsure bool
+			crashed, unsure = status.suspect(f.run.id, i == 0)
+			switch {
+			case unsure && n == 1:
+				crashed = f.batch.first
+			case unsure:
+				j.lost(f.batch.slice(0, n/2), -1, err, name)
+				f.batch = f.batch.slice(n/2, n)
+			}
 		}
 		j.lost(f.batch, crashed, err, name)
 		f.run.leave(r)
 	}
 }
 
-// task returns the index of the task of a job that was running, or -1.
-func (s *Status) task(job uint32) int {
-	if s == nil || s.index.Load() == 0 || s.job.Load() != uint64(job) {
-		return -1
+// suspect returns the task of a job that was running when its worker died, or
+// -1. It is unsure when one task of the oldest batch may be to blame, but
+// nothing says which.
+func (s *Status) suspect(job uint32, oldest bool) (index int, unsure bool) {
+	if s == nil {
+		return -1, oldest
 	}
-	return int(s.index.Load()) - 1
+	switch at := s.index.Load(); {
+	case at == 0 || s.job.Load() != uint64(job):
+		return -1, false
+	case at == decodingBatch:
+		return -1, oldest
+	default:
+		return int(at) - 1, false
+	}
 }
-
-// known says that some task was running.
-func (s *Status) known() bool { return s != nil && s.index.Load() != 0 }

@@ -269,6 +269,8 @@ func (s *server) unshelve(r *servedRun, rd *wire.Reader) error {
 
 func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 	start := time.Now()
+	s.end.Status.job.Store(uint64(m.Job))
+	s.end.Status.index.Store(decodingBatch)
 	if m.Kind == frameShelved {
 		if err := s.unshelve(m.run, rd); err != nil {
 			rd.Fail(err)
@@ -277,6 +279,7 @@ func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 	first, attempt, n := int(rd.Uvarint()), int(rd.Uvarint()), rd.Uvarint()
 	r := m.run
 	if r.err != nil {
+		s.end.Status.index.Store(0)
 		s.reply(m, nil, outcome{})
 		return true
 	}
@@ -289,12 +292,12 @@ func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 		w, err = r.factory(rd, int(n))
 	}
 	if err != nil {
+		s.end.Status.index.Store(0)
 		s.refuse(m, fmt.Errorf("%w: inputs from %d on: %w", ErrEncode, first, err))
 		s.reply(m, nil, outcome{})
 		return true
 	}
 	decoding := time.Since(start)
-	s.end.Status.job.Store(uint64(m.Job))
 	return l.execute(&r.run, w, first, attempt, func(w work, o outcome) {
 		o.codec = decoding
 		s.reply(m, w, o)

@@ -190,6 +190,9 @@ func (c *child) End(cause error) (error, *parade.Status) {
 	if cause != nil && !closedByPeer(cause) {
 		grace = 0 // it does not listen any more
 	}
+	if errors.Is(cause, parade.ErrFrozen) {
+		c.signal(syscall.SIGKILL) // the only signal that it would notice
+	}
 	if !c.waitFor(grace) {
 		c.signal(syscall.SIGTERM)
 		if !c.waitFor(termGrace) {
