@@ -593,10 +593,10 @@ func (r *remote) end(cause error) {
 		d.Fail(cause)
 	}
 	r.requeue(flights, cause, death, status)
-	close(r.gone)
 	if !closed && fatal == nil && d.cfg.Gone != nil {
 		d.cfg.Gone(r.link, death)
 	}
+	close(r.gone)
 }
 
 // requeue hands back the batches of a worker that has ended. The task that was
