@@ -58,16 +58,17 @@ func openExecutors(ctx context.Context, specs []string, optional bool) (open []o
 			continue
 		}
 		if err != nil {
-			closeExecutors(open)
-			return nil, nil, fmt.Errorf("executor %s: %w", spec, err)
+			return nil, nil, errors.Join(fmt.Errorf("executor %s: %w", spec, err), closeExecutors(open))
 		}
 		open = append(open, opened{spec, ex})
 	}
 	return open, missing, nil
 }
 
-func closeExecutors(all []opened) {
+func closeExecutors(all []opened) error {
+	var errs []error
 	for _, ex := range all {
-		_ = ex.Close() // the results are there already
+		errs = append(errs, ex.Close())
 	}
+	return errors.Join(errs...)
 }
