@@ -96,17 +96,18 @@ func (t *threads) Run(ctx context.Context, j *Job) error {
 	j.run.shares = n > 1 && j.set.batch == 0
 
 	var running sync.WaitGroup
-	var start func(worker int)
-	start = func(worker int) {
+	var start func(worker int, holds bool)
+	start = func(worker int, holds bool) {
 		running.Add(1)
 		go func() {
 			defer running.Done()
-			l := newLane(fmt.Sprintf("threads/%d", worker), new(Status), func() { start(worker) })
-			t.work(j, l, n, nested && worker == 0)
+			keeps := nested && worker == 0
+			l := newLane(fmt.Sprintf("threads/%d", worker), new(Status), func() { start(worker, true) })
+			t.work(j, l, n, holds || keeps, keeps)
 		}()
 	}
 	for worker := range n {
-		start(worker)
+		start(worker, false)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -122,25 +123,28 @@ func (t *threads) Run(ctx context.Context, j *Job) error {
 	return nil
 }
 
-func (t *threads) work(j *Job, l *lane, workers int, holdsSlot bool) {
+// work runs batches, each in a slot. It may hold one from the start, and keep
+// it for good. When the lane is replaced, its slot goes to the one that takes
+// over.
+func (t *threads) work(j *Job, l *lane, workers int, holds, keeps bool) {
 	for j.wait() {
-		if !holdsSlot {
+		if !holds {
 			select {
 			case t.slots <- struct{}{}:
 			case <-j.finished:
 				return
 			}
 		}
-		alive := true
-		if b := j.take(workers, math.MaxInt); b != nil {
-			alive = j.execute(l, b)
-		}
-		if !holdsSlot {
-			<-t.slots
-		}
-		if !alive {
+		if b := j.take(workers, math.MaxInt); b != nil && !j.execute(l, b) {
 			return
 		}
+		holds = keeps
+		if !keeps {
+			<-t.slots
+		}
+	}
+	if holds && !keeps {
+		<-t.slots
 	}
 }
 

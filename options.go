@@ -45,7 +45,11 @@ type settings struct {
 
 func settingsOf[O StreamOption](opts []O) (settings, error) {
 	s := settings{maxFailed: 1, crashes: 3, bytes: 64 << 20}
-	for _, o := range opts {
+	for i, o := range opts {
+		if any(o) == nil {
+			s.refuse("option %d is nil; leave it out", i)
+			break
+		}
 		o.apply(&s)
 	}
 	return s, s.err

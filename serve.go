@@ -34,6 +34,9 @@ type WorkerEnd struct {
 	// Segment returns the memory that the other side's SendSegment sent under
 	// a tag, and what frees it.
 	Segment func(tag uint64, size int) (memory []byte, retire func(), err error)
+	// Logs, if not nil, gets the handler that sends slog records to the
+	// dispatcher's process.
+	Logs func(slog.Handler)
 }
 
 const (
@@ -53,9 +56,12 @@ func ServeWorker(w WorkerEnd) error {
 	}
 	s := &server{end: w, runs: map[uint32]*servedRun{}}
 	s.arrived.L = &s.inbox
-	slog.SetDefault(slog.New(&forwarder{server: s}))
+	if w.Logs != nil {
+		w.Logs(&forwarder{server: s})
+	}
 	s.send(appendHello)
 	go s.work()
+	defer s.close()
 	return s.read()
 }
 
@@ -63,8 +69,9 @@ func ServeWorker(w WorkerEnd) error {
 type server struct {
 	end WorkerEnd
 
-	inbox   sync.Mutex // guards the next four
+	inbox   sync.Mutex // guards the next five
 	arrived sync.Cond
+	closed  bool
 	queue   []message
 	arena   []byte
 	runs    map[uint32]*servedRun
@@ -135,8 +142,19 @@ func (s *server) enqueue(h wire.Header, payload []byte, owned bool) {
 	s.arrived.Signal()
 }
 
-// next returns everything that has arrived, in order. Finished outcomes are
-// sent before it waits.
+// close ends the goroutine that works, once its task has returned.
+func (s *server) close() {
+	s.inbox.Lock()
+	defer s.inbox.Unlock()
+	s.closed = true
+	for _, run := range s.runs {
+		run.cancel()
+	}
+	s.arrived.Broadcast()
+}
+
+// next returns everything that has arrived, in order, or nil at the end.
+// Finished outcomes are sent before it waits.
 func (s *server) next(spare []message) []message {
 	s.inbox.Lock()
 	defer s.inbox.Unlock()
@@ -145,8 +163,11 @@ func (s *server) next(spare []message) []message {
 		s.flush()
 		s.inbox.Lock()
 	}
-	for len(s.queue) == 0 {
+	for len(s.queue) == 0 && !s.closed {
 		s.arrived.Wait()
+	}
+	if s.closed {
+		return nil
 	}
 	messages := s.queue
 	clear(spare)
@@ -160,7 +181,9 @@ func (s *server) work() {
 	l := newLane(s.end.Name, s.end.Status, func() { s.giveUp() })
 	var rd wire.Reader
 	for {
-		rest = s.next(rest)
+		if rest = s.next(rest); rest == nil {
+			return
+		}
 		for _, m := range rest {
 			rd.Init(m.payload, m.owned)
 			switch {

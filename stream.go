@@ -2,6 +2,7 @@ package parade
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -48,6 +49,9 @@ func runStream[A, R any](ctx context.Context, ex Executor, f *Function[A, R], in
 	set, err := settingsOf(opts)
 	if err == nil {
 		err = check(ctx, ex, f)
+	}
+	if err == nil && inputs == nil {
+		err = errors.New("parade: the input sequence is nil; pass for example slices.Values(inputs)")
 	}
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 )
 
@@ -14,6 +15,7 @@ import (
 // the whole program.
 type starter struct {
 	requests chan func()
+	once     sync.Once
 	ended    chan struct{}
 }
 
@@ -37,7 +39,7 @@ func (s *starter) start(cmd *exec.Cmd) error {
 }
 
 func (s *starter) close() {
-	close(s.requests)
+	s.once.Do(func() { close(s.requests) })
 	<-s.ended
 }
 

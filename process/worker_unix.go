@@ -4,6 +4,7 @@ package process
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -80,6 +81,7 @@ func serveWorker() error {
 		Reader:  frames,
 		Write:   func(chunks [][]byte) error { return writeChunks(frames, chunks) },
 		Segment: received(segments),
+		Logs:    func(h slog.Handler) { slog.SetDefault(slog.New(h)) },
 	})
 	return nil
 }
