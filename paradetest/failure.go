@@ -207,9 +207,12 @@ func (s *suite) errorIdentity() {
 			return errors.Is(err, fs.ErrNotExist) && errors.As(err, &path) && path.Op == "open"
 		}},
 		{"nested", "input 1 failed", func(err error) bool {
-			var outer *parade.JobError
-			var task *parade.TaskError
-			return errors.As(err, &outer) && errors.As(outer.Failed[0].Err, &task) && task.Index == 1 && errors.Is(err, errRefused)
+			var job *parade.JobError // the job in the task, not the one around it
+			if errors.As(err, &job) && job.Func == "paradetest.play" {
+				err = job.Failed[0].Err
+			}
+			return errors.As(err, &job) && job.Func == "paradetest.refuse" && job.Tasks == 2 && job.Failed[0].Index == 1 &&
+				job.Failed[0].Func == "paradetest.refuse" && errors.Is(err, errRefused)
 		}},
 	} {
 		_, err := parade.Map(s.ctx, s.ex, play, []step{{Value: 8, Act: tc.act, Dir: s.TempDir()}})

@@ -42,7 +42,7 @@ type Features struct {
 	Tasks int
 	// Large is the size in bytes of the largest bound argument; 0 is 80 MB.
 	Large int
-	// Deadline is when one test counts as hanging; 0 is 2 minutes.
+	// Deadline is when one test counts as hanging; 0 is a minute.
 	Deadline time.Duration
 }
 
@@ -117,7 +117,7 @@ func Run(t *testing.T, open func(context.Context) (parade.Executor, error), feat
 		features.Large = 80_000_000
 	}
 	if features.Deadline == 0 {
-		features.Deadline = 2 * time.Minute
+		features.Deadline = time.Minute
 	}
 	running := goleak.IgnoreCurrent()
 	before := resourcesNow()
