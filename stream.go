@@ -169,6 +169,10 @@ type streamData[A, R any] struct {
 }
 
 func (s *streamData[A, R]) cut(_, n int, maxBytes int64) (work, int64) {
+	if s.resultAvg > 0 { // no more than the results' room allows
+		room := s.bytes - s.unread - int64(s.job.running)*s.resultAvg
+		n = int(min(int64(n), max(1, room/s.resultAvg)))
+	}
 	n, bytes := s.f.in.Prefix(s.pending[:n], maxBytes)
 	in := s.pending[:n:n]
 	s.pending = s.pending[n:]
