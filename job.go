@@ -104,7 +104,7 @@ func (j *Job) stop(err error) {
 func (j *Job) end() {
 	j.ended = true
 	j.tally.wall = time.Since(j.started)
-	j.cancel(context.Canceled)
+	j.cancel(j.err)
 	close(j.finished)
 	if j.onEnd != nil {
 		j.onEnd()
@@ -153,6 +153,13 @@ func (j *Job) wait() bool {
 		j.wake.Wait()
 	}
 	return !j.ended
+}
+
+// size is the number of inputs known so far, and whether that is all.
+func (j *Job) size() (tasks int, final bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.known, j.complete
 }
 
 // idle says that the job is running and has nothing to hand out.

@@ -86,8 +86,8 @@ func (t *threads) Run(ctx context.Context, j *Job) error {
 	if j.set.workers > 0 {
 		n = min(n, j.set.workers)
 	}
-	if j.complete {
-		n = min(n, j.known)
+	if tasks, final := j.size(); final {
+		n = min(n, tasks)
 	}
 	// A job started by a task of this executor uses the slot that its task
 	// holds, so that nesting cannot exhaust the slots.

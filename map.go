@@ -47,7 +47,9 @@ func newJob[A, R any](ctx context.Context, f *Function[A, R], d data, set settin
 	j.wake.L = &j.mu
 	j.finished = make(chan struct{})
 	j.started = time.Now()
-	j.run.ctx, j.cancel = context.WithCancelCause(ctx)
+	// Only stop ends it, so that tasks do not fail of a cancelled context
+	// before the job knows that it was cancelled.
+	j.run.ctx, j.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	return j
 }
 

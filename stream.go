@@ -185,6 +185,9 @@ func (s *streamData[A, R]) deliver(first int, w work, lo, hi int) {
 	s.held += bytes - total(s.f.in, t.in[lo:hi])
 	s.unread += bytes
 	per := bytes / int64(hi-lo)
+	if s.resultAvg == 0 {
+		s.resultAvg = per
+	}
 	s.resultAvg = (s.resultAvg + per + 1) / 2
 	s.put(segment[R]{first: first + lo, values: t.out[lo:hi], bytes: bytes})
 }
