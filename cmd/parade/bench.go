@@ -82,6 +82,7 @@ var benchMetrics = []struct{ metric, label string }{
 	{"first-result", "first result after Open"},
 	{"bound-80MB", "200 tasks, 80 MB bound argument"},
 	{"bound-80MB/pickled", "  how often it was encoded"},
+	{"bound-80MB/sent", "  how much was sent"},
 	{"payload-8MB-sum", "8 MB in, their sum back"},
 	{"payload-8MB-doubled", "8 MB in, 8 MB back"},
 }
@@ -130,13 +131,14 @@ func runBench(ctx context.Context, opts benchOptions, stdout, stderr io.Writer) 
 		}
 	}
 	bar.clear()
+	out := newTerminal(stdout)
 	if !opts.json {
-		printBench(newTerminal(stdout), on, all)
+		printBench(out, on, all)
 	}
 	for _, spec := range missing {
 		newTerminal(stderr).note(spec + " is left out: this system does not have it; see \"parade doctor\".")
 	}
-	return nil
+	return out.err
 }
 
 // benched is an executor to measure.
@@ -210,6 +212,7 @@ func printBench(t *terminal, on []benched, all []figure) {
 	}
 	t.printf("\n")
 	t.table("l"+strings.Repeat("r", len(on)), rows)
+	t.printf("\n")
 }
 
 // text is the figure for people, with its unit.
@@ -223,6 +226,8 @@ func (f figure) text() string {
 		return took(time.Duration(f.Value * float64(time.Millisecond)))
 	case "s":
 		return took(time.Duration(f.Value * float64(time.Second)))
+	case "MB":
+		return size(f.Value * 1e6)
 	case "MB/s":
 		return size(f.Value*1e6) + "/s"
 	}
@@ -441,7 +446,8 @@ func (b *bencher) bound(ex parade.Executor) error {
 	}
 	before := encoded.Load()
 	start := time.Now()
-	got, err := parade.Map(b.ctx, ex, parade.Bind(element, boundArray{Array: array}), indexes)
+	var report parade.Report
+	got, err := parade.Map(b.ctx, ex, parade.Bind(element, boundArray{Array: array}), indexes, parade.WithReport(&report))
 	seconds := time.Since(start).Seconds()
 	if err != nil {
 		return err
@@ -451,6 +457,7 @@ func (b *bencher) bound(ex parade.Executor) error {
 	}
 	b.report("bound-80MB", seconds, "s")
 	b.report("bound-80MB/pickled", float64(encoded.Load()-before), "times")
+	b.report("bound-80MB/sent", float64(report.BytesOut)/1e6, "MB")
 	return nil
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/internal/cores"
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
@@ -21,6 +23,7 @@ type demoOptions struct {
 	on     []string
 	chosen bool // the user named the executors
 	seed   uint64
+	quick  bool
 }
 
 func newDemoCommand() *cobra.Command {
@@ -63,6 +66,7 @@ rows of train and time. --unit is needed where the file does not say it.`,
 	f.TextVar(&opts.read.TStop, "t-stop", unit.Time{}, "`time` at which the recording ends (default: the last spike)")
 	f.StringVar(&opts.out, "out", "parade-demo", "`folder` for the figure")
 	f.StringSliceVar(&opts.on, "on", executorKinds, "`executors` to run on")
+	f.BoolVar(&opts.quick, "quick", false, "leave out the long recording of the benchmark")
 	f.Uint64Var(&opts.seed, "seed", 1, "seed of the Poisson trains")
 	for _, name := range []string{"unit", "t-start", "t-stop"} {
 		f.Lookup(name).DefValue = ""
@@ -143,7 +147,10 @@ func runDemo(ctx context.Context, opts demoOptions, stdout, stderr io.Writer) (e
 	if err := d.benchmarks(trains); err != nil {
 		return err
 	}
-	return d.figure(trains, histograms[0])
+	if err := d.figure(trains, histograms[0]); err != nil {
+		return err
+	}
+	return d.out.err
 }
 
 // trains reads the user's recording, or draws the tutorial's trains.
@@ -152,6 +159,9 @@ func (o demoOptions) trains(ctx context.Context) ([]spike.Train, error) {
 		return drawTrains(ctx, parade.Serial(), tutorial, tutorialTrains, o.seed)
 	}
 	trains, err := spike.ReadFile(o.spikes, o.read)
+	if errors.Is(err, unit.ErrDimension) && o.read.Unit == unit.Dimensionless {
+		err = fmt.Errorf("%w, for example with --unit ms", err)
+	}
 	if err != nil {
 		return nil, &inputError{err}
 	}
@@ -233,7 +243,7 @@ func (d *demo) histograms(trains []spike.Train, bins []unit.Time) ([]spike.Histo
 			return nil, onExecutor(ex, err)
 		}
 	}
-	const width = 48
+	width := max(10, min(48, d.out.columns()-42))
 	rows := [][]string{{d.out.dim("bin size"), d.out.dim("bins"), d.out.dim("spikes"), d.out.dim("left out"), d.out.dim("spikes per bin")}}
 	for i, h := range results[0] {
 		rows = append(rows, []string{
@@ -264,6 +274,9 @@ func (d *demo) benchmarks(trains []spike.Train) error {
 		return err
 	}
 	d.out.note("Elephant's tutorial shows 951 ms for its loop and 2.27 s for ProcessPoolExecutor(max_workers=4), on its authors' machine.")
+	if d.opts.quick {
+		return nil
+	}
 
 	// Threads share the trains; drawing them in processes would only move them.
 	ex := parade.Threads(0)
@@ -274,16 +287,6 @@ func (d *demo) benchmarks(trains []spike.Train) error {
 		return err
 	}
 	return d.benchmark("A recording of today: "+describe(large), large)
-}
-
-// watchable is how long a call must take for a bar to be worth its cost.
-const watchable = 100 * time.Millisecond
-
-// timing is one line of a benchmark.
-type timing struct {
-	name   string
-	wall   time.Duration // of one run: the median
-	report *parade.Report
 }
 
 func (d *demo) benchmark(title string, trains []spike.Train) error {
@@ -330,13 +333,21 @@ type contender struct {
 }
 
 // race times calls in rounds, so that what else the machine does is shared by
-// all of them, for about two seconds and at least once. Bars are shown for calls
-// that are long enough for them to cost nothing.
+// all of them: three rounds, of short calls more and of very long ones fewer.
+// Bars are shown for calls that are long enough for them to cost nothing.
 func race(runs []contender) error {
-	const enough, most, watchable = 2 * time.Second, 100, 100 * time.Millisecond
+	const (
+		fewest, most    = 3, 100
+		enough, tooMuch = 2 * time.Second, 12 * time.Second
+		watchable       = 100 * time.Millisecond
+	)
 	watch := false
 	began := time.Now()
-	for round := 0; round == 0 || round < most && time.Since(began) < enough; round++ {
+	for round := range most {
+		spent := time.Since(began)
+		if round > 0 && spent > tooMuch || round >= fewest && spent > enough {
+			break
+		}
 		for i := range runs {
 			start := time.Now()
 			if err := runs[i].call(watch); err != nil {
@@ -373,7 +384,6 @@ func plainLoop(ctx context.Context, trains []spike.Train, bins []unit.Time, done
 }
 
 func (d *demo) printRuns(runs []contender) {
-	const width = 24
 	loop, best, slowest := runs[0], runs[0], runs[0].wall
 	for _, r := range runs {
 		slowest = max(slowest, r.wall)
@@ -381,36 +391,74 @@ func (d *demo) printRuns(runs []contender) {
 			best = r
 		}
 	}
-	var rows [][]string
+	const width = 14
+	head := []string{"", "time", "speed-up", "", "function", "encoding", "waiting", "sent", "back"}
+	align := "lrrlrrrrr"
+	for i := range head {
+		head[i] = d.out.dim(head[i])
+	}
+	rows := [][]string{head}
+	moved := false
 	for _, r := range runs {
-		bar := strings.Repeat("█", max(1, int(float64(width)*float64(r.wall)/float64(slowest)+0.5)))
-		speedUp, account := "", ""
+		bar := strings.Repeat("█", max(1, int(width*float64(r.wall)/float64(slowest)+0.5)))
+		row := []string{r.name, took(r.wall), "", d.out.cyan(bar)}
 		if r.report != nil {
-			speedUp = fmt.Sprintf("%.2f×", float64(loop.wall)/float64(r.wall))
-			account = shares(r.report)
+			row[2] = fmt.Sprintf("%.2f×", float64(loop.wall)/float64(r.wall))
+			row = append(row, account(r.report)...)
+			moved = moved || r.report.BytesOut > 0
 		}
-		rows = append(rows, []string{r.name, took(r.wall), speedUp, d.out.cyan(bar), d.out.dim(account)})
+		rows = append(rows, row)
 	}
-	d.out.table("lrrll", rows)
-	each := took(loop.wall / benchmarkBins)
-	// What is within a few percent is a tie.
-	if float64(best.wall) > 0.95*float64(loop.wall) {
-		d.out.note(fmt.Sprintf("The plain loop wins: a histogram takes %s, too little to share out.", each))
-		return
+	if !moved { // nothing travelled
+		rows[0] = head[:7]
 	}
-	d.out.note(fmt.Sprintf("A histogram takes %s: worth sharing out. Fastest: %s, %.1f times the plain loop on %s.",
-		each, best.name, float64(loop.wall)/float64(best.wall), plural(best.report.Executor.Cores, "core")))
+	if d.out.columns() < 90 { // no room for bars
+		align = align[:3] + align[4:]
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 3, 4)
+		}
+	}
+	d.out.table(align, rows)
+	d.out.note(conclusion(loop, best))
 }
 
-// shares is a report in a few words: where the workers' time went, and what
-// travelled.
-func shares(r *parade.Report) string {
-	user, transport, waiting := r.Shares()
-	text := fmt.Sprintf("%.0f%% function, %.0f%% encoding, %.0f%% waiting", 100*user, 100*transport, 100*waiting)
-	if r.BytesOut > 0 {
-		text += fmt.Sprintf("; %s out, %s in", size(float64(r.BytesOut)), size(float64(r.BytesIn)))
+// conclusion says who won, also when it is not Parade.
+func conclusion(loop, best contender) string {
+	const worthIt = 100 * time.Microsecond
+	each := loop.wall / benchmarkBins
+	gain := float64(loop.wall) / float64(best.wall)
+	switch {
+	case gain < 1.05 && each < worthIt:
+		return fmt.Sprintf("The plain loop wins: a histogram takes %s, too little to share out.", took(each))
+	case gain < 1.05 && best.report == nil:
+		return fmt.Sprintf("The plain loop wins, though a histogram takes %s.%s", took(each), fewCores())
+	case gain < 1.2:
+		return fmt.Sprintf("%s gains little, though a histogram takes %s.%s", best.name, took(each), fewCores())
 	}
-	return text
+	return fmt.Sprintf("%s wins, %.1f times as fast as the plain loop: a histogram takes %s, worth sharing out over %s.",
+		best.name, gain, took(each), plural(best.report.Executor.Workers, "worker"))
+}
+
+// fewCores says what keeps long tasks from gaining.
+func fewCores() string {
+	if cores.Granted() == 1 {
+		return " There is one core only."
+	}
+	return " The cores seem to be busy with something else."
+}
+
+// account is a report in five cells: the shares of the workers' time, and what
+// travelled.
+func account(r *parade.Report) []string {
+	var cells []string
+	user, transport, waiting := r.Shares()
+	for _, share := range []float64{user, transport, waiting} {
+		cells = append(cells, fmt.Sprintf("%.0f %%", 100*share))
+	}
+	if r.BytesOut > 0 {
+		cells = append(cells, size(float64(r.BytesOut)), size(float64(r.BytesIn)))
+	}
+	return cells
 }
 
 func (d *demo) figure(trains []spike.Train, h spike.Histogram) error {

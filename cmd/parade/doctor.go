@@ -73,6 +73,7 @@ func runDoctor(ctx context.Context, opts doctorOptions, stdout io.Writer) error 
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	out := newTerminal(stdout)
 	if opts.json {
 		lines := json.NewEncoder(stdout)
 		lines.SetEscapeHTML(false)
@@ -82,7 +83,7 @@ func runDoctor(ctx context.Context, opts doctorOptions, stdout io.Writer) error 
 			}
 		}
 	} else {
-		printChecks(newTerminal(stdout), checks)
+		printChecks(out, checks)
 	}
 	var broken []string
 	for _, c := range checks {
@@ -93,7 +94,7 @@ func runDoctor(ctx context.Context, opts doctorOptions, stdout io.Writer) error 
 	if len(broken) > 0 {
 		return fmt.Errorf("not working: %s", strings.Join(broken, ", "))
 	}
-	return nil
+	return out.err
 }
 
 func printChecks(t *terminal, checks []check) {
@@ -107,6 +108,7 @@ func printChecks(t *terminal, checks []check) {
 		}
 		t.table("llll", rows)
 	}
+	t.printf("\n")
 }
 
 func (t *terminal) mark(s status) string {

@@ -53,8 +53,10 @@ func took(d time.Duration) string {
 		return digits(s) + " s"
 	case s >= 0.9995e-3:
 		return digits(1e3*s) + " ms"
-	default:
+	case s >= 0.9995e-6:
 		return digits(1e6*s) + " µs"
+	default:
+		return digits(1e9*s) + " ns"
 	}
 }
 

@@ -53,6 +53,7 @@ github.com/parade-go/parade.`,
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SuggestionsMinimumDistance = 2 // edits that turn a typo into a command
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newDemoCommand(), newDoctorCommand(), newBenchCommand(), newVersionCommand(), newExitCodesTopic())
 	root.InitDefaultCompletionCmd("completion")

@@ -17,6 +17,7 @@ type terminal struct {
 	live   bool // a terminal, on which a line can be drawn again
 	colour bool
 	fd     int
+	err    error // the first that printf met; a report that nobody got is a failure
 }
 
 // newTerminal looks at what w is. NO_COLOR (https://no-color.org) switches
@@ -60,7 +61,11 @@ func (t *terminal) green(text string) string  { return t.paint("32", text) }
 func (t *terminal) yellow(text string) string { return t.paint("33", text) }
 func (t *terminal) cyan(text string) string   { return t.paint("36", text) }
 
-func (t *terminal) printf(format string, args ...any) { fmt.Fprintf(t, format, args...) }
+func (t *terminal) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(t, format, args...); err != nil && t.err == nil {
+		t.err = err
+	}
+}
 
 // heading begins a part of a report.
 func (t *terminal) heading(text, remark string) {

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/parade-go/parade/spike"
+	"github.com/parade-go/parade/unit"
+)
+
+func TestDrawFigure(t *testing.T) {
+	t.Parallel()
+	silent := spike.Train{Unit: unit.Second, TStop: 3, Name: "silent"}
+	busy := spike.Train{Unit: unit.Second, TStart: 0, TStop: 3, Times: []float64{0, 0.5, 0.5, 3}}
+	for _, tc := range []struct {
+		name   string
+		trains []spike.Train
+	}{
+		{"one", []spike.Train{busy}},
+		{"silent", []spike.Train{silent}},
+		{"many", append(make([]spike.Train, 0, 40), repeat(busy, 40)...)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h, err := spike.TimeHistogram(tc.trains, unit.Seconds(0.5), spike.HistogramOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, err := drawFigure(t.TempDir(), tc.trains, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.Open(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			image, err := png.Decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if width := image.Bounds().Dx(); width != 1417 {
+				t.Errorf("the figure is %d pixels wide, want 18 cm at 200 dpi, 1417", width)
+			}
+			svg, err := os.ReadFile(files[1])
+			if err != nil || !strings.Contains(string(svg), "time (s)") {
+				t.Errorf("the SVG has no time axis (%v)", err)
+			}
+		})
+	}
+}
+
+func repeat(t spike.Train, n int) (all []spike.Train) {
+	for range n {
+		all = append(all, t)
+	}
+	return all
+}
+
+func TestWriteWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "figure.png")
+	write := func(text string, err error) error {
+		return writeWhole(path, func(w io.Writer) error {
+			_, failed := io.WriteString(w, text)
+			return errors.Join(failed, err)
+		})
+	}
+	if err := write("whole", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("half", syscall.ENOSPC); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a full disk gives %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("the folder has %v, want the figure only", entries)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != "whole" {
+		t.Errorf("the figure holds %q, want what was there before", got)
+	}
+	if err := writeWhole(filepath.Join(dir, "no", "figure.png"), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder that is not there gives %v", err)
+	}
+}
+
+func TestLabelledTicks(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		low, high float64
+		want      []string
+	}{
+		{0, 10, []string{"0", "2", "4", "6", "8", "10"}},
+		{-1, 1, []string{"-1", "-0.5", "0", "0.5", "1"}},
+		{0.1, 0.5, []string{"0.1", "0.2", "0.3", "0.4", "0.5"}},
+	} {
+		var got []string
+		for _, tick := range labelledTicks(5).Ticks(tc.low, tc.high) {
+			got = append(got, tick.Label)
+		}
+		if d := cmp.Diff(tc.want, got); d != "" {
+			t.Errorf("%v to %v: %s", tc.low, tc.high, d)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/parade-go/parade"
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	parade.Serve() // the scripts' workers are this test's binary
+	testscript.Main(m, map[string]func(){"parade": main})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exits,
+			"jsonlines": jsonLines,
+		},
+	})
+}
+
+// exits runs a command and compares its exit code: exits 2 parade --nope.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command [arguments]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// jsonLines sees to it that each line of a file, or of stdout, is an object with
+// the fields named: jsonlines stdout metric value.
+func jsonLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: jsonlines file [fields]")
+	}
+	lines := 0
+	for s := bufio.NewScanner(strings.NewReader(ts.ReadFile(args[0]))); s.Scan(); lines++ {
+		var object map[string]any
+		if err := json.Unmarshal(s.Bytes(), &object); err != nil {
+			ts.Fatalf("%q is not JSON: %v", s.Text(), err)
+		}
+		for _, field := range args[1:] {
+			if _, ok := object[field]; !ok {
+				ts.Fatalf("%s has no %q", s.Text(), field)
+			}
+		}
+	}
+	if lines == 0 {
+		ts.Fatalf("%s is empty", args[0])
+	}
+}
+
+// The report must not leave goroutines, and so no workers, behind. Not parallel:
+// another test's goroutines would count.
+func TestDemoLeavesNothing(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := t.TempDir()
+	opts := demoOptions{out: dir, on: executorKinds, quick: true, seed: 1}
+	if err := runDemo(t.Context(), opts, io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(&signalError{os.Interrupt})
+	if err := runDemo(ctx, opts, io.Discard, io.Discard); err == nil {
+		t.Error("a demo that was interrupted has no error")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 2 {
+		t.Errorf("the folder has %q, want two figures", files)
+	}
+}
+
+// The table of exit codes in docs is the one in the code.
+func TestExitCodesAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/exit-codes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range exitCodes {
+		if row := "| " + strconv.Itoa(c.code) + " | " + c.meaning + " |"; !strings.Contains(string(doc), row) {
+			t.Errorf("docs/exit-codes.md has no row %q", row)
+		}
+	}
+}
