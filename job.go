@@ -51,8 +51,8 @@ type Job struct {
 type data interface {
 	cut(first, n int, maxBytes int64) (w work, bytes int64) // at least one input, at most n
 	deliver(first int, w work, lo, hi int)                  // w's tasks [lo, hi) have results; its task 0 is number first
-	fail(e *TaskError, w work, k int)                       // w's task k failed for good
-	full() bool                                             // results must be taken before more work is handed out
+	fail(e *TaskError)
+	full() bool // results must be taken before more work is handed out
 }
 
 // Batch is consecutive tasks that travel together.
@@ -290,7 +290,7 @@ func (j *Job) settle(b *Batch, w work, o outcome, worker string) {
 			j.again(retry)
 			continue
 		}
-		if j.fail(b, w, f, worker); j.ended {
+		if j.fail(b, f, worker); j.ended {
 			return
 		}
 	}
@@ -314,12 +314,12 @@ func (j *Job) deliver(b *Batch, w work, lo, hi int) {
 
 // fail records a task's final failure, and stops the job if that was one too
 // many. It is called with the job locked.
-func (j *Job) fail(b *Batch, w work, f failure, worker string) {
+func (j *Job) fail(b *Batch, f failure, worker string) {
 	j.tally.failed++
 	j.data.fail(&TaskError{
 		Func: j.run.name, Index: b.first + f.offset, Attempt: b.attempt,
 		Worker: worker, Kind: f.kind, Err: f.err, Stack: f.stack,
-	}, w, f.offset)
+	})
 	if j.set.maxFailed > 0 && j.tally.failed >= j.set.maxFailed {
 		j.end()
 	}
@@ -336,7 +336,7 @@ func (j *Job) refuse(b *Batch, n int, err error) {
 		return
 	}
 	j.again(b.slice(n+1, all))
-	j.fail(b, b.work, failure{offset: n, kind: Unsendable, err: err}, "")
+	j.fail(b, failure{offset: n, kind: Unsendable, err: err}, "")
 	b.work = b.work.slice(0, n)
 	j.endIfDone()
 	j.notify()
@@ -371,7 +371,7 @@ func (j *Job) lost(b *Batch, crashed int, cause error, worker string) {
 		j.again(suspect)
 	} else {
 		err := fmt.Errorf("input set aside after it cost %d workers: %w", j.crashes[crashed], cause)
-		j.fail(b, b.work, failure{offset: k, kind: Lost, err: err}, worker)
+		j.fail(b, failure{offset: k, kind: Lost, err: err}, worker)
 	}
 	j.endIfDone()
 	j.notify()

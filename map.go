@@ -121,8 +121,8 @@ func (d *mapData[A, R]) deliver(first int, w work, lo, hi int) {
 	}
 }
 
-func (d *mapData[A, R]) fail(e *TaskError, _ work, _ int) { d.failed = append(d.failed, e) }
-func (d *mapData[A, R]) full() bool                       { return false }
+func (d *mapData[A, R]) fail(e *TaskError) { d.failed = append(d.failed, e) }
+func (d *mapData[A, R]) full() bool        { return false }
 
 func (d *mapData[A, R]) unfinished(known int) []Range {
 	var ranges []Range

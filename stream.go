@@ -59,7 +59,7 @@ func runStream[A, R any](ctx context.Context, ex Executor, f *Function[A, R], in
 	if set.items == 0 {
 		set.items = defaultItems
 	}
-	s := &streamData[A, R]{f: f, unordered: set.unordered, items: set.items, bytes: set.bytes, ready: map[int]segment[R]{}}
+	s := &streamData[A, R]{f: f, unordered: set.unordered, items: set.items, bytes: set.bytes, ready: map[int]segment[R]{}, sizes: map[int]int64{}}
 	j := newJob(ctx, f, s, set)
 	s.job = j
 	s.changed.L = &j.mu
@@ -160,12 +160,13 @@ type streamData[A, R any] struct {
 	changed   sync.Cond // for the loop that takes results and the one that feeds inputs
 	pending   []A       // not handed out yet
 	ready     map[int]segment[R]
-	queue     []int // unordered: keys of ready in order of completion
-	nextOut   int   // ordered: the input whose result is due
-	taken     int   // results taken by the loop
-	held      int64 // bytes: inputs not settled and results not taken
-	unread    int64 // the results among them
-	resultAvg int64 // bytes of a result, about
+	queue     []int         // unordered: keys of ready in order of completion
+	nextOut   int           // ordered: the input whose result is due
+	taken     int           // results taken by the loop
+	sizes     map[int]int64 // of inputs not settled, unless all are the same
+	held      int64         // bytes: inputs not settled and results not taken
+	unread    int64         // the results among them
+	resultAvg int64         // bytes of a result, about
 }
 
 func (s *streamData[A, R]) cut(_, n int, maxBytes int64) (work, int64) {
@@ -182,7 +183,7 @@ func (s *streamData[A, R]) cut(_, n int, maxBytes int64) (work, int64) {
 func (s *streamData[A, R]) deliver(first int, w work, lo, hi int) {
 	t := w.(*tasks[A, R])
 	bytes := w.resultBytes(lo, hi)
-	s.held += bytes - total(s.f.in, t.in[lo:hi])
+	s.held += bytes - s.settled(first+lo, first+hi)
 	s.unread += bytes
 	per := bytes / int64(hi-lo)
 	if s.resultAvg == 0 {
@@ -192,8 +193,8 @@ func (s *streamData[A, R]) deliver(first int, w work, lo, hi int) {
 	s.put(segment[R]{first: first + lo, values: t.out[lo:hi], bytes: bytes})
 }
 
-func (s *streamData[A, R]) fail(e *TaskError, w work, k int) {
-	s.held -= total(s.f.in, w.(*tasks[A, R]).in[k:k+1])
+func (s *streamData[A, R]) fail(e *TaskError) {
+	s.held -= s.settled(e.Index, e.Index+1)
 	s.put(segment[R]{first: e.Index, err: e})
 }
 
@@ -203,6 +204,19 @@ func (s *streamData[A, R]) put(g segment[R]) {
 		s.queue = append(s.queue, g.first)
 	}
 	s.changed.Broadcast()
+}
+
+// settled returns how many bytes inputs were when they came in. Their tasks may
+// have changed them since.
+func (s *streamData[A, R]) settled(from, to int) (bytes int64) {
+	if size, ok := s.f.in.Fixed(); ok {
+		return int64(size) * int64(to-from)
+	}
+	for i := from; i < to; i++ {
+		bytes += s.sizes[i]
+		delete(s.sizes, i)
+	}
+	return bytes
 }
 
 // full holds work back while results are waiting that must be taken first. It
@@ -318,6 +332,9 @@ func (s *streamData[A, R]) push(v A) bool {
 	idle := !j.hasWork()
 	s.pending = append(s.pending, v)
 	s.held += bytes
+	if _, fixed := s.f.in.Fixed(); !fixed {
+		s.sizes[j.known] = bytes
+	}
 	j.known++
 	if idle {
 		j.notify()

@@ -113,6 +113,14 @@ func (c Codec[T]) Size(v *T) int {
 	return s.size(c.plan, unsafe.Pointer(v))
 }
 
+// Fixed returns the encoded size of every value, if they all have the same.
+func (c Codec[T]) Fixed() (size int, ok bool) {
+	if c.plan == nil || !c.plan.fixed {
+		return 0, false
+	}
+	return c.plan.least, true
+}
+
 // Prefix returns how many of vs, at least one if there is one, come to no more than
 // limit bytes, and how many bytes these are.
 func (c Codec[T]) Prefix(vs []T, limit int64) (n int, bytes int64) {
