@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/parade-go/parade"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	parade.Serve() // the workers are this test's binary
+	goleak.VerifyTestMain(m)
+}
+
+func Example() {
+	if err := run(context.Background(), "threads", os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// train 1: 11.2 1/s
+	// train 2: 11.1 1/s
+	// train 3: 10.3 1/s
+	// train 4: 8.5 1/s
+	// train 5: 10.9 1/s
+	// train 6: 10.6 1/s
+	// train 7: 9.0 1/s
+	// train 8: 10.0 1/s
+}
+
+func TestEveryExecutorGivesTheSame(t *testing.T) {
+	t.Parallel()
+	var want bytes.Buffer
+	if err := run(t.Context(), "serial", &want); err != nil {
+		t.Fatal(err)
+	}
+	for _, executor := range []string{"threads:3", "processes:2"} {
+		var got bytes.Buffer
+		err := run(t.Context(), executor, &got)
+		if errors.Is(err, errors.ErrUnsupported) {
+			continue // processes on Windows
+		}
+		if err != nil || got.String() != want.String() {
+			t.Errorf("%s: %v, wrote\n%s\nwant\n%s", executor, err, &got, &want)
+		}
+	}
+}
