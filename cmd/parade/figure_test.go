@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,9 +24,8 @@ func TestDrawFigure(t *testing.T) {
 		name   string
 		trains []spike.Train
 	}{
-		{"one", []spike.Train{busy}},
 		{"silent", []spike.Train{silent}},
-		{"many", append(make([]spike.Train, 0, 40), repeat(busy, 40)...)},
+		{"many", slices.Repeat([]spike.Train{busy}, 40)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,13 +55,6 @@ func TestDrawFigure(t *testing.T) {
 			}
 		})
 	}
-}
-
-func repeat(t spike.Train, n int) (all []spike.Train) {
-	for range n {
-		all = append(all, t)
-	}
-	return all
 }
 
 func TestWriteWhole(t *testing.T) {
