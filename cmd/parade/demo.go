@@ -437,9 +437,9 @@ func conclusion(loop, best contender) string {
 	case gain < 1.05 && best.report == nil:
 		return fmt.Sprintf("The plain loop wins, though a histogram takes %s.%s", took(each), fewCores())
 	case gain < 1.2:
-		return fmt.Sprintf("%s gains little, though a histogram takes %s.%s", best.name, took(each), fewCores())
+		return fmt.Sprintf("Even %s gains little, though a histogram takes %s.%s", best.name, took(each), fewCores())
 	}
-	return fmt.Sprintf("%s wins, %.1f times as fast as the plain loop: a histogram takes %s, worth sharing out over %s.",
+	return fmt.Sprintf("Fastest is %s, %.1f times the plain loop: a histogram takes %s, worth sharing out over %s.",
 		best.name, gain, took(each), plural(best.report.Executor.Workers, "worker"))
 }
 
