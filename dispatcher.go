@@ -165,7 +165,7 @@ func (d *Dispatcher) Start(j *Job) error {
 // offer sends the first batches on the caller's goroutine.
 func (d *Dispatcher) offer(run *dispatch) {
 	for _, r := range *d.workers.Load() {
-		if run.job.idle() {
+		if !run.job.ready() {
 			return
 		}
 		r.offer()
@@ -274,6 +274,16 @@ func (d *Dispatcher) kick() {
 	for _, r := range *d.workers.Load() {
 		r.wake()
 	}
+}
+
+// hasWork says whether a job has something to hand out.
+func (d *Dispatcher) hasWork() bool {
+	for _, run := range *d.jobs.Load() {
+		if run.job.ready() {
+			return true
+		}
+	}
+	return false
 }
 
 // Add starts to feed a worker. It returns at once; when the worker turns out

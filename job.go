@@ -109,7 +109,7 @@ func (j *Job) end() {
 	if j.onEnd != nil {
 		j.onEnd()
 	}
-	j.notify()
+	j.wake.Broadcast() // a dispatcher has nothing to send for this
 }
 
 // unlock unlocks a job that may have ended meanwhile.
@@ -131,8 +131,7 @@ func (j *Job) endIfDone() {
 	}
 }
 
-// notify says that there may be work, or none ever again. It is called with
-// the job locked.
+// notify says that there may be work. It is called with the job locked.
 func (j *Job) notify() {
 	j.wake.Broadcast()
 	if j.onWork != nil {
@@ -162,11 +161,11 @@ func (j *Job) size() (tasks int, final bool) {
 	return j.known, j.complete
 }
 
-// idle says that the job is running and has nothing to hand out.
-func (j *Job) idle() bool {
+// ready says that the job has something to hand out.
+func (j *Job) ready() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return !j.ended && !j.hasWork()
+	return !j.ended && j.hasWork()
 }
 
 // sent counts bytes sent to workers beside the batches.

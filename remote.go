@@ -434,8 +434,9 @@ func (r *remote) read() {
 			r.end(err)
 			return
 		}
-		// One look by the writer for all that arrived together.
-		if !frames.Buffered() {
+		// One look by the writer for all that arrived together, and none when
+		// there is nothing to hand out: the end of a job can wait.
+		if !frames.Buffered() && r.d.hasWork() {
 			r.wake()
 		}
 	}

@@ -114,7 +114,7 @@ func (s *streamData[A, R]) onCaller(ctx context.Context, ex Executor, inputs ite
 		if left = !s.emit(yield, false); left {
 			s.job.stop(errLeft)
 		}
-		if s.job.idle() {
+		if !s.job.over() && !s.job.ready() {
 			s.feed(func() {
 				if v, ok := next(); !ok {
 					s.close()
