@@ -52,9 +52,9 @@ type DispatcherConfig struct {
 	// the worker's number as input.
 	Initializer *Function[int, struct{}]
 	// Gone is called when a worker has ended, after its tasks were queued
-	// again: retired as planned (err nil) or lost. The executor starts
-	// another or calls Fail.
-	Gone func(l Link, err error)
+	// again: retired as planned (err nil) or lost, and whether it had ever
+	// been ready for tasks. The executor starts another or calls Fail.
+	Gone func(l Link, ready bool, err error)
 }
 
 // Link is a connection to one worker, ordered and reliable.
@@ -307,13 +307,15 @@ func (d *Dispatcher) Add(l Link) {
 // Fail stops all jobs, and refuses later ones, for want of workers.
 func (d *Dispatcher) Fail(err error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.failure == nil {
 		d.failure = err
 	}
-	d.stopJobs(d.failure)
+	err = d.failure
+	d.mu.Unlock()
+	d.stopJobs(err)
 }
 
+// stopJobs is called unlocked: jobs that end are dismissed.
 func (d *Dispatcher) stopJobs(err error) {
 	for _, run := range *d.jobs.Load() {
 		run.job.stop(err)
@@ -330,8 +332,8 @@ func (d *Dispatcher) Close() {
 		return
 	}
 	d.closed = true
-	d.stopJobs(ErrClosed)
 	d.mu.Unlock()
+	d.stopJobs(ErrClosed)
 	close(d.stop)
 	var ends sync.WaitGroup
 	for _, r := range *d.workers.Load() {

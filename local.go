@@ -29,9 +29,15 @@ func init() {
 
 // Serial returns the executor that runs tasks in order on the caller's
 // goroutine, with nothing concurrent: for debugging, and to compare with.
-func Serial() Executor { return &serial{jobs: newJobSet()} }
+func Serial() Executor {
+	granted := cores.Granted()
+	return &serial{jobs: newJobSet(), info: Info{Kind: "serial", Workers: 1, Cores: granted, Threads: granted, Host: hostname()}}
+}
 
-type serial struct{ jobs *jobSet }
+type serial struct {
+	info Info
+	jobs *jobSet
+}
 
 func (s *serial) Run(_ context.Context, j *Job) error {
 	if err := s.jobs.add(j); err != nil {
@@ -42,9 +48,7 @@ func (s *serial) Run(_ context.Context, j *Job) error {
 	return nil
 }
 
-func (s *serial) Info() Info {
-	return Info{Kind: "serial", Workers: 1, Cores: cores.Granted(), Threads: cores.Granted(), Host: hostname()}
-}
+func (s *serial) Info() Info { return s.info }
 
 func (s *serial) String() string { return s.Info().String() }
 
@@ -60,11 +64,15 @@ func Threads(n int) Executor {
 	if n < 1 {
 		n = cores.Granted()
 	}
-	return &threads{n: n, slots: make(chan struct{}, n), jobs: newJobSet()}
+	return &threads{
+		n: n, slots: make(chan struct{}, n), jobs: newJobSet(),
+		info: Info{Kind: "threads", Workers: n, Cores: cores.Granted(), Threads: cores.InnerThreads(n), Host: hostname()},
+	}
 }
 
 type threads struct {
 	n     int
+	info  Info
 	slots chan struct{} // one per batch being run, over all jobs
 	jobs  *jobSet
 	left  sync.WaitGroup // goroutines that would not stop
@@ -148,9 +156,7 @@ func (t *threads) work(j *Job, l *lane, workers int, holds, keeps bool) {
 	}
 }
 
-func (t *threads) Info() Info {
-	return Info{Kind: "threads", Workers: t.n, Cores: cores.Granted(), Threads: cores.InnerThreads(t.n), Host: hostname()}
-}
+func (t *threads) Info() Info { return t.info }
 
 func (t *threads) String() string { return t.Info().String() }
 

@@ -572,6 +572,7 @@ func (r *remote) end(cause error) {
 	r.ended = true
 	flights := r.sent
 	r.sent = nil
+	ready, initializing := r.ready, r.private != nil
 	r.mu.Unlock()
 
 	d := r.d
@@ -589,13 +590,16 @@ func (r *remote) end(cause error) {
 	if death == nil {
 		death = cause
 	}
+	if initializing && death != nil {
+		death = fmt.Errorf("initializer: %w", death)
+	}
 	var fatal *fatalError
 	if errors.As(cause, &fatal) {
 		d.Fail(cause)
 	}
 	r.requeue(flights, cause, death, status)
 	if !closed && fatal == nil && d.cfg.Gone != nil {
-		d.cfg.Gone(r.link, death)
+		d.cfg.Gone(r.link, ready, death)
 	}
 	close(r.gone)
 }

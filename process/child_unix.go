@@ -88,7 +88,7 @@ func (e *Executor) startChild(number int) (*child, error) {
 		ExtraFiles:  []*os.File{frameEnd, shareEnd, c.status.File()},
 		SysProcAttr: childAttributes(),
 	}
-	if err := e.starter.start(c.cmd); err != nil {
+	if err := c.cmd.Start(); err != nil {
 		return nil, errors.Join(err, c.status.Close())
 	}
 	files.keep(outRead, errRead)
@@ -239,10 +239,12 @@ func (c *child) stop(r *relay) {
 // served says whether the child ever got to serving.
 func (c *child) served() bool { return c.hello.Load() }
 
-// killed says whether a signal ended the process.
+// killed says whether somebody else's signal ended the process.
 func (c *child) killed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	return ok && ws.Signaled()
+	return ok && ws.Signaled() && c.reason == nil
 }
 
 // ExitError tells how a worker process ended.
@@ -295,6 +297,14 @@ func (c *child) exitError(cause error) error {
 	e.OOM = ok && kills > c.kills && strings.Contains(e.State, "killed")
 	e.Stderr = c.stderr.lastLines()
 	return e
+}
+
+// peakMemory is in bytes.
+func peakMemory(state *os.ProcessState) int64 {
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		return usage.Maxrss * rssUnit
+	}
+	return 0
 }
 
 // opened is what has been opened for a child so far, to be closed if it does

@@ -15,8 +15,8 @@ import (
 // Executor runs jobs in child processes.
 type Executor struct {
 	cfg        Config
+	info       parade.Info
 	dispatcher *parade.Dispatcher
-	starter    *starter
 
 	mu       sync.Mutex
 	closed   bool
@@ -25,7 +25,13 @@ type Executor struct {
 }
 
 func open(cfg Config) (*Executor, error) {
-	e := &Executor{cfg: cfg, starter: newStarter()}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	e := &Executor{cfg: cfg, info: parade.Info{
+		Kind: "processes", Workers: cfg.Workers, Cores: cores.Granted(), Threads: cfg.Threads, Host: host,
+	}}
 	e.dispatcher = parade.NewDispatcher(parade.DispatcherConfig{
 		Workers: cfg.Workers, Heartbeat: cfg.Heartbeat, Missed: cfg.Missed, Grace: cfg.Grace,
 		MaxTasks: cfg.MaxTasks, Initializer: cfg.Initializer, Gone: e.gone,
@@ -48,13 +54,7 @@ func (e *Executor) Run(ctx context.Context, job *parade.Job) error {
 func (e *Executor) Start(job *parade.Job) error { return e.dispatcher.Start(job) }
 
 // Info implements [parade.Executor].
-func (e *Executor) Info() parade.Info {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	return parade.Info{Kind: "processes", Workers: e.cfg.Workers, Cores: cores.Granted(), Threads: e.cfg.Threads, Host: host}
-}
+func (e *Executor) Info() parade.Info { return e.info }
 
 // String is the executor's Info as text.
 func (e *Executor) String() string { return e.Info().String() }
@@ -65,7 +65,6 @@ func (e *Executor) Close() error {
 	e.closed = true
 	e.mu.Unlock()
 	e.dispatcher.Close()
-	e.starter.close()
 	return nil
 }
 
@@ -87,11 +86,11 @@ const (
 )
 
 // gone replaces a child that has ended.
-func (e *Executor) gone(l parade.Link, err error) {
+func (e *Executor) gone(l parade.Link, ready bool, err error) {
 	c := l.(*child)
 	e.mu.Lock()
 	switch {
-	case c.served():
+	case ready:
 		e.failures = 0
 	case c.killed():
 		e.failures += maxEarlyExits

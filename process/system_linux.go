@@ -11,8 +11,10 @@ import (
 func executable() (string, error) { return "/proc/self/exe", nil }
 
 func childAttributes() *syscall.SysProcAttr {
-	// The death signal reaches a child that is stopped or does not read.
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	// A child whose parent dies sees its socket close, and ends with all that
+	// its tasks have started, which a SIGKILL would leave behind. It only has
+	// to be running for that.
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGCONT}
 }
 
 func socketPair(name string) (a, b *os.File, err error) {

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -37,8 +38,44 @@ var workerName = func() string {
 	for _, fd := range []int{frameFD, segmentFD, statusFD} {
 		syscall.CloseOnExec(fd)
 	}
+	go watchParent()
 	return name
 }()
+
+// watchParent ends a child whose parent goes away while main has not come to
+// parade.Open yet. From the first frame on, the one who serves will notice.
+func watchParent() {
+	fd, err := syscall.Dup(frameFD)
+	if err != nil {
+		return
+	}
+	syscall.CloseOnExec(fd)
+	_ = syscall.SetNonblock(fd, true)
+	f := os.NewFile(uintptr(fd), "parent")
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		n, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK)
+		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
+			return false
+		}
+		if n == 0 {
+			endGroup()
+		}
+		return true
+	})
+}
+
+// endGroup ends this process and what its tasks have started.
+func endGroup() {
+	if syscall.Getpgrp() == os.Getpid() {
+		_ = syscall.Kill(0, syscall.SIGKILL)
+	}
+	os.Exit(0)
+}
 
 var serving atomic.Bool
 
@@ -53,12 +90,7 @@ func serve() {
 		fmt.Fprintf(os.Stderr, "worker cannot serve: %v\n", err)
 		os.Exit(1)
 	}
-	// The parent has gone or wants us to. The group is this process and what
-	// its tasks started.
-	if syscall.Getpgrp() == os.Getpid() {
-		_ = syscall.Kill(0, syscall.SIGKILL)
-	}
-	os.Exit(0)
+	endGroup() // the parent has gone, or wants us to
 }
 
 func serveWorker() error {
