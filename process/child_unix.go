@@ -42,12 +42,12 @@ type child struct {
 	stderr *relay
 	kills  uint64 // of the out-of-memory killer, before the child started
 
-	hello   atomic.Bool
-	starter *time.Timer
-	exited  chan struct{} // closed when the process has been reaped
-	err     error         // how it exited
-	mu      sync.Mutex
-	reason  error // why we killed it
+	hello    atomic.Bool
+	deadline *time.Timer
+	exited   chan struct{} // closed when the process has been reaped
+	err      error         // how it exited
+	mu       sync.Mutex
+	reason   error // why we killed it
 }
 
 func (e *Executor) startChild(number int) (*child, error) {
@@ -96,7 +96,7 @@ func (e *Executor) startChild(number int) (*child, error) {
 	files.conns = nil
 	c.stdout = newRelay(outRead, e.cfg.Stdout, &e.output, c.name)
 	c.stderr = newRelay(errRead, e.cfg.Stderr, &e.output, c.name)
-	c.starter = time.AfterFunc(e.cfg.StartTimeout, func() {
+	c.deadline = time.AfterFunc(e.cfg.StartTimeout, func() {
 		if !c.hello.Load() {
 			c.kill(fmt.Errorf("it did not reach parade.Open or parade.Serve within %v; call one of them early in main", e.cfg.StartTimeout))
 		}
@@ -160,7 +160,7 @@ func (c *child) Read(p []byte) (int, error) {
 	n, err := c.frames.Read(p)
 	if n > 0 && !c.hello.Load() {
 		c.hello.Store(true)
-		c.starter.Stop()
+		c.deadline.Stop()
 		c.stdout.begin()
 		c.stderr.begin()
 	}
@@ -183,7 +183,7 @@ func (c *child) Drain() {
 // End implements [parade.Link]. The child gets time to end by itself, then
 // SIGTERM, then SIGKILL, and so does everything in its process group.
 func (c *child) End(cause error) (error, *parade.Status) {
-	c.starter.Stop()
+	c.deadline.Stop()
 	_ = c.frames.Close()
 	_ = c.shares.Close()
 	grace := exitGrace
