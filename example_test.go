@@ -1,0 +1,130 @@
+package parade_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/parade-go/parade"
+)
+
+// Functions are declared once, at package level.
+var (
+	root = parade.Func("example.root", func(x float64) (float64, error) {
+		if x < 0 {
+			return 0, fmt.Errorf("%v: %w", x, errNegative)
+		}
+		return math.Sqrt(x), nil
+	})
+	power = parade.Pure2("example.power", func(exponent, x float64) float64 { return math.Pow(x, exponent) })
+	throw = parade.PureContext("example.throw", func(ctx context.Context, sides int) int {
+		return 1 + parade.Rand(ctx).IntN(sides)
+	})
+	flaky = parade.FuncContext("example.flaky", func(ctx context.Context, x int) (int, error) {
+		if task, _ := parade.TaskOf(ctx); task.Attempt == 1 {
+			return 0, errors.New("the network is down")
+		}
+		return 10 * x, nil
+	})
+	errNegative = parade.Sentinel("example.errNegative", errors.New("is negative"))
+)
+
+func ExampleMap() {
+	ctx := context.Background()
+	ex, err := parade.Open(ctx, "threads:4")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer ex.Close()
+	roots, err := parade.Map(ctx, ex, root, []float64{1, 4, 9})
+	fmt.Println(roots, err)
+	// Output: [1 2 3] <nil>
+}
+
+func ExampleBind() {
+	ctx := context.Background()
+	ex := parade.Threads(4)
+	defer ex.Close()
+	cubes, err := parade.Map(ctx, ex, parade.Bind(power, 3), []float64{1, 2, 3})
+	fmt.Println(cubes, err)
+	// Output: [1 8 27] <nil>
+}
+
+func ExampleStream() {
+	ctx := context.Background()
+	ex := parade.Threads(4)
+	defer ex.Close()
+	squares := func(yield func(float64) bool) { // without end
+		for x := 0.0; yield(x * x); x++ {
+		}
+	}
+	for r := range parade.Stream(ctx, ex, root, squares) {
+		fmt.Println(r.Index, r.Value, r.Err)
+		if r.Index == 2 {
+			break
+		}
+	}
+	// Output:
+	// 0 0 <nil>
+	// 1 1 <nil>
+	// 2 2 <nil>
+}
+
+func ExampleGo() {
+	ctx := context.Background()
+	ex := parade.Threads(4)
+	defer ex.Close()
+	future := parade.Go(ctx, ex, root, 2.25)
+	// Do something else meanwhile.
+	fmt.Println(future.Wait(ctx))
+	// Output: 1.5 <nil>
+}
+
+// The same seed gives the same numbers on every executor.
+func ExampleRand() {
+	ctx := context.Background()
+	dice := slices.Repeat([]int{6}, 8)
+	for _, spec := range []string{"serial", "threads:3"} {
+		ex, err := parade.Open(ctx, spec)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		thrown, err := parade.Map(ctx, ex, throw, dice, parade.Seed(2026))
+		fmt.Println(thrown, err)
+		ex.Close()
+	}
+	// Output:
+	// [4 1 3 6 1 1 6 3] <nil>
+	// [4 1 3 6 1 1 6 3] <nil>
+}
+
+func ExampleCollectErrors() {
+	ctx := context.Background()
+	ex := parade.Threads(4)
+	defer ex.Close()
+	roots, err := parade.Map(ctx, ex, root, []float64{1, -1, 4, -4}, parade.CollectErrors())
+	fmt.Println(roots, errors.Is(err, errNegative))
+	var job *parade.JobError
+	if errors.As(err, &job) {
+		for _, task := range job.Failed {
+			fmt.Println(task.Func, task.Index, task.Err)
+		}
+	}
+	// Output:
+	// [1 0 2 0] true
+	// example.root 1 -1: is negative
+	// example.root 3 -4: is negative
+}
+
+func ExampleRetries() {
+	ctx := context.Background()
+	ex := parade.Threads(4)
+	defer ex.Close()
+	out, err := parade.Map(ctx, ex, flaky, []int{1, 2, 3}, parade.Retries(1))
+	fmt.Println(out, err)
+	// Output: [10 20 30] <nil>
+}
