@@ -69,9 +69,9 @@ type Link interface {
 	// Write sends the chunks one after another, all of them or an error.
 	Write(chunks [][]byte) error
 	// End ends the worker, with cause nil when it has nothing left to do, and
-	// returns when it is gone: with an error that tells how it died, and the
-	// worker's Status if that outlived it.
-	End(cause error) (error, *Status)
+	// returns when it is gone: with the worker's Status if that outlived it,
+	// and an error that tells how it died.
+	End(cause error) (*Status, error)
 }
 
 // segmentLink is a link whose worker shares memory with this process.

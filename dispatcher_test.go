@@ -96,7 +96,7 @@ func (c *cable) cut() {
 	_ = c.theirs.Close()
 }
 
-func (c *cable) End(cause error) (error, *parade.Status) {
+func (c *cable) End(cause error) (*parade.Status, error) {
 	c.cut()
 	<-c.served
 	cables.Delete(c.name)
@@ -104,9 +104,9 @@ func (c *cable) End(cause error) (error, *parade.Status) {
 	case cause == nil:
 		return nil, nil
 	case c.blind:
-		return cause, nil
+		return nil, cause
 	}
-	return cause, c.status
+	return c.status, cause
 }
 
 // pool is the least that an executor with a dispatcher must do.

@@ -39,6 +39,7 @@ type Job struct {
 	complete bool      // there will be no more
 	redo     []*Batch  // to run again, by first index
 	crashes  map[int]int
+	careful  bool // a worker should hold one batch only, to know which one kills it
 	running  int
 	ended    bool
 	err      error // why it was stopped, if not by failed tasks
@@ -64,6 +65,7 @@ type Batch struct {
 	failed  int           // earlier attempts that ended in a failure of the task itself
 	expect  time.Duration // how long it should take, 0 when unknown
 	bytes   int64         // of its inputs, encoded, about; 0 when unknown
+	alone   bool          // no other batch of its job should be at its worker
 }
 
 // tempo is what the job has learnt about the time of a task.
@@ -168,6 +170,12 @@ func (j *Job) ready() bool {
 	return !j.ended && j.hasWork()
 }
 
+func (j *Job) beCareful() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.careful = true
+}
+
 // sent counts bytes sent to workers beside the batches.
 func (j *Job) sent(n int64) {
 	j.mu.Lock()
@@ -222,6 +230,7 @@ func (j *Job) take(workers, limit int) *Batch {
 }
 
 func (j *Job) hand(b *Batch) *Batch {
+	b.alone = j.careful
 	j.running += b.work.len()
 	b.expect = j.tempo.perTask * time.Duration(b.work.len())
 	return b

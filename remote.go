@@ -201,6 +201,8 @@ func (r *remote) hasRoom() bool {
 		return false
 	case n == 0:
 		return true
+	case r.sent[n-1].batch.alone:
+		return false
 	case n >= maxAhead || r.bytes >= maxAheadBytes || r.sent[n-1].expect == 0:
 		return false
 	}
@@ -580,7 +582,7 @@ func (r *remote) end(cause error) {
 	remove(&d.workers, r)
 	closed := d.closed
 	d.mu.Unlock()
-	death, status := r.link.End(cause)
+	status, death := r.link.End(cause)
 	close(r.quit)
 	r.writing.Lock() // the writer may be filling a shelf
 	r.mu.Lock()
@@ -606,7 +608,8 @@ func (r *remote) end(cause error) {
 
 // requeue hands back the batches of a worker that has ended. The task that was
 // running when it died is the suspect. Where nothing tells which that was, the
-// oldest batch is cut in two until it is one task.
+// job's batches from then on travel alone, and are cut in two until the culprit
+// is.
 func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
 	blameless := cause == nil || errors.Is(cause, errStubborn) || errors.Is(cause, errStuck)
 	name := r.link.Name()
@@ -614,6 +617,7 @@ func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
 	counted := map[*Job]bool{}
 	for i, f := range flights {
 		j, n := f.batch.job, f.batch.work.len()
+		alone := f.batch.alone
 		f.batch = f.batch.slice(0, n) // the reader may still be decoding into the old one
 		if !blameless && !counted[j] {
 			counted[j] = true
@@ -625,6 +629,10 @@ func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
 		if !blameless {
 			var unsure bool
 			crashed, unsure = status.suspect(f.run.id, i == 0)
+			if unsure && len(flights) > 1 && !alone {
+				j.beCareful() // the oldest may be done, and another the culprit
+				unsure = false
+			}
 			switch {
 			case unsure && n == 1:
 				crashed = f.batch.first

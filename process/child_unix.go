@@ -182,7 +182,7 @@ func (c *child) Drain() {
 
 // End implements [parade.Link]. The child gets time to end by itself, then
 // SIGTERM, then SIGKILL, and so does everything in its process group.
-func (c *child) End(cause error) (error, *parade.Status) {
+func (c *child) End(cause error) (*parade.Status, error) {
 	c.deadline.Stop()
 	_ = c.frames.Close()
 	_ = c.shares.Close()
@@ -206,9 +206,9 @@ func (c *child) End(cause error) (error, *parade.Status) {
 	status := parade.StatusAt(append([]byte(nil), c.status.Bytes()...))
 	_ = c.status.Close()
 	if cause == nil {
-		return nil, status
+		return status, nil
 	}
-	return c.exitError(cause), status
+	return status, c.exitError(cause)
 }
 
 func closedByPeer(err error) bool {
