@@ -36,7 +36,8 @@ func TestStreamMemory(t *testing.T) {
 				if r.Err != nil || r.Value != 2*r.Index {
 					t.Fatalf("wrong result: %+v", r)
 				}
-				if r.Index%10_000 == 0 {
+				if r.Index%50_000 == 0 {
+					runtime.GC() // what is garbage depends on the tests before
 					runtime.ReadMemStats(&now)
 					peak = max(peak, now.HeapAlloc)
 				}
@@ -44,8 +45,8 @@ func TestStreamMemory(t *testing.T) {
 					break
 				}
 			}
-			if grown := (peak - before.HeapAlloc) >> 20; grown > 64 {
-				t.Errorf("the heap grew by %d MiB, want at most 64, whatever the number of inputs", grown)
+			if grown := (peak - before.HeapAlloc) >> 20; grown > 32 {
+				t.Errorf("the heap grew by %d MiB, want at most 32, whatever the number of inputs", grown)
 			}
 		})
 	}
