@@ -351,9 +351,16 @@ func (s *scenario) verify(t *rapid.T, out []int, err error, r *parade.Report) {
 // TestDispatcher runs random jobs on workers that are lost at random.
 func TestDispatcher(t *testing.T) {
 	restoreLog(t)
-	// The message has the seed; a file would only lie about.
-	if err := flag.Set("rapid.nofailfile", "true"); err != nil {
-		t.Fatal(err)
+	// The message has the seed; a file would only lie about. With the race
+	// detector the usual 100 rounds take too long: -rapid.checks has more.
+	settings := map[string]string{"rapid.nofailfile": "true"}
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		settings["rapid.checks"] = "40"
+	}
+	for name, value := range settings {
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, tc := range []struct {
 		name               string
