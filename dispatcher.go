@@ -87,7 +87,7 @@ type drainLink interface {
 
 var (
 	errStubborn = errors.New("its task went on after the job had ended")
-	errStuck    = errors.New("its task went on after its timeout")
+	errStuck    = errors.New("a task that would not return left it unusable")
 )
 
 // NewDispatcher returns a dispatcher without workers yet.
@@ -110,10 +110,11 @@ func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
 
 // dispatch is a job on its way to workers.
 type dispatch struct {
-	id   uint32
-	job  *Job
-	head wire.Buffer // the job frame's payload
-	mode uint8       // how the bound argument travels
+	id        uint32
+	job       *Job
+	head      wire.Buffer // the job frame's payload
+	mode      uint8       // how the bound argument travels
+	dismissed bool        // guarded by the dispatcher's lock
 
 	mu      sync.Mutex
 	bound   wire.Buffer
@@ -223,6 +224,9 @@ func (d *Dispatcher) admit(run *dispatch) error {
 		}
 		return d.failure
 	}
+	if run.dismissed {
+		return nil
+	}
 	d.lastJob++
 	run.id = d.lastJob
 	run.job.mu.Lock()
@@ -236,7 +240,11 @@ func (d *Dispatcher) admit(run *dispatch) error {
 func (d *Dispatcher) dismiss(run *dispatch) {
 	d.mu.Lock()
 	remove(&d.jobs, run)
+	run.dismissed = true
 	d.mu.Unlock()
+	for _, r := range *d.workers.Load() {
+		r.awaitEncoding()
+	}
 	run.mu.Lock()
 	users := run.users
 	run.mu.Unlock()
@@ -355,7 +363,9 @@ func (d *Dispatcher) heartbeat() {
 		case <-tick.C:
 		}
 		for _, r := range *d.workers.Load() {
-			if r.heard.Swap(false) {
+			// Silence is the worker's only while this side listens, and once
+			// the worker talks at all; starting up is the executor's affair.
+			if r.heard.Swap(false) || !r.waiting.Load() || !r.greeted.Load() {
 				r.silent = 0
 				continue
 			}

@@ -1,6 +1,6 @@
 // Package parade runs one function over many inputs: in order on one core, on
-// all cores, in separate processes, and, with further executors, under MPI and
-// on a cluster. The call is the same everywhere, and so is the answer.
+// all cores, or in separate processes. The call is the same everywhere, and so
+// is the answer.
 //
 //	var square = parade.Pure("square", func(x float64) float64 { return x * x })
 //
@@ -37,4 +37,11 @@
 // A task that fails, panics, runs out of time or loses its worker costs no
 // other task's result. Map returns what was computed, aligned with the inputs,
 // and a [JobError] that names every task that failed, each a [TaskError].
+//
+// # For authors of executors
+//
+// An [Executor] within this process calls [Job.Work] on as many goroutines as
+// it likes. One with workers elsewhere starts them, hands a [Link] to each to a
+// [Dispatcher], and has the worker call [ServeWorker]. [Register] makes it
+// known to [Open]; [Driver] says how its workers come to serve.
 package parade

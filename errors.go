@@ -79,7 +79,7 @@ func (k Kind) String() string {
 // TaskError says which task failed, where, and why.
 type TaskError struct {
 	Func    string // declared name, "" for a closure
-	Index   int    // position of the input
+	Index   int    // position of the input, from 0
 	Attempt int    // 1 for the first try
 	Worker  string // which worker ran it, with its host
 	Kind    Kind
@@ -125,7 +125,7 @@ type JobError struct {
 	Func   string
 	Tasks  int          // inputs known when the job ended
 	Done   int          // tasks with a result
-	Failed []*TaskError // by index
+	Failed []*TaskError // by index, from 0
 	Err    error        // why the job was stopped other than by a task; nil otherwise
 
 	Unfinished []Range // inputs without a result, failed ones included, ascending
@@ -146,8 +146,12 @@ func (e *JobError) Error() string {
 	case e.Err != nil:
 		fmt.Fprintf(&b, "%s stopped after %d of %d tasks: %v; ", e.name(), e.Done, e.Tasks, e.Err)
 	}
+	rest := ""
+	if n := e.Tasks - e.Done - len(e.Failed); n > 0 && e.Err == nil {
+		rest = fmt.Sprintf("; stopped, %d of %d inputs have no result", n+len(e.Failed), e.Tasks)
+	}
 	if len(e.Failed) == 1 {
-		return b.String() + e.Failed[0].Error()
+		return b.String() + e.Failed[0].Error() + rest
 	}
 	fmt.Fprintf(&b, "%s: %d of %d tasks failed", e.name(), len(e.Failed), e.Tasks)
 	for i, t := range e.Failed {
@@ -158,7 +162,7 @@ func (e *JobError) Error() string {
 		b.WriteString("\n\t")
 		b.WriteString(t.Error())
 	}
-	return b.String()
+	return b.String() + rest
 }
 
 func (e *JobError) name() string {

@@ -102,7 +102,10 @@ var imports = map[string]string{
 // and never returns.
 func Open(ctx context.Context, spec string) (Executor, error) {
 	Serve()
-	kind, arg, _ := strings.Cut(spec, ":")
+	kind, arg, colon := strings.Cut(spec, ":")
+	if colon && arg == "" {
+		return nil, fmt.Errorf("parade: executor %q: a number of workers is missing after the colon; leave the colon out for one per core", spec)
+	}
 	drivers.Lock()
 	d, ok := drivers.byKind[kind]
 	drivers.Unlock()

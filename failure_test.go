@@ -26,12 +26,14 @@ func TestErrorText(t *testing.T) {
 			"smooth: input 3 timed out (attempt 2, threads/0): file is empty"},
 		{"stopped", &parade.JobError{Func: "smooth", Tasks: 9, Done: 4, Err: context.Canceled},
 			"smooth stopped after 4 of 9 tasks: context canceled"},
-		{"one task", &parade.JobError{Func: "smooth", Tasks: 9, Failed: []*parade.TaskError{{Func: "smooth", Index: 3, Attempt: 1, Err: cause}}},
+		{"one task", &parade.JobError{Func: "smooth", Tasks: 9, Done: 8, Failed: []*parade.TaskError{{Func: "smooth", Index: 3, Attempt: 1, Err: cause}}},
 			"smooth: input 3 failed: file is empty"},
-		{"two tasks", &parade.JobError{Func: "smooth", Tasks: 9, Failed: []*parade.TaskError{
+		{"two tasks", &parade.JobError{Func: "smooth", Tasks: 9, Done: 7, Failed: []*parade.TaskError{
 			{Func: "smooth", Index: 3, Attempt: 1, Err: cause},
 			{Func: "smooth", Index: 5, Attempt: 1, Kind: parade.Panicked, Err: cause},
 		}}, "smooth: 2 of 9 tasks failed\n\tsmooth: input 3 failed: file is empty\n\tsmooth: input 5 panicked: file is empty"},
+		{"stopped by a task", &parade.JobError{Func: "smooth", Tasks: 9, Done: 2, Failed: []*parade.TaskError{{Func: "smooth", Index: 3, Attempt: 1, Err: cause}}},
+			"smooth: input 3 failed: file is empty; stopped, 7 of 9 inputs have no result"},
 	} {
 		if got := tc.err.Error(); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)

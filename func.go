@@ -108,7 +108,10 @@ func Bind[P, A, R any](f *Function2[P, A, R], p P) *Function[A, R] {
 
 // Closure makes a function for executors that share this process's memory,
 // serial and threads, without declaring it. Executors with processes of their
-// own refuse it with [ErrNotDeclared].
+// own refuse it with [ErrNotDeclared]. A function of another shape needs a
+// wrapper:
+//
+//	parade.Closure(func(_ context.Context, x float64) (float64, error) { return math.Sqrt(x), nil })
 func Closure[A, R any](f func(context.Context, A) (R, error)) *Function[A, R] {
 	fn := &Function[A, R]{call: f, context: true}
 	fn.unsent = fmt.Errorf("%w: a closure cannot leave this process; "+
@@ -122,7 +125,8 @@ func Closure[A, R any](f func(context.Context, A) (R, error)) *Function[A, R] {
 // Type declares a concrete type that may stand in an interface value of an
 // argument or result, and error types that errors.As should find in an error
 // from another process. It panics when T would lose data on the way. Call it
-// in an init function, under a name of its own.
+// in an init function, under a name of its own: what is declared after the
+// first [Open] exists in this process only.
 func Type[T any](name string) {
 	if _, err := wire.For[T](); err != nil {
 		panic(fmt.Sprintf("parade.Type(%q): %v", name, err))
@@ -156,7 +160,7 @@ func declare2[P, A, R any](name string, usesContext bool, call func(context.Cont
 func codec[T any](name, role string) wire.Codec[T] {
 	c, err := wire.For[T]()
 	if err != nil {
-		panic(fmt.Sprintf("parade: declaring %q: its %s cannot travel between processes: %v", name, role, err))
+		panic(fmt.Sprintf("parade: declaring %q: its %s cannot travel between processes: %v; a function that never leaves this one can be a parade.Closure", name, role, err))
 	}
 	return c
 }

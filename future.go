@@ -34,11 +34,13 @@ func Go[A, R any](ctx context.Context, ex Executor, f *Function[A, R], input A, 
 		finish()
 	case ok && set.progress == nil && ctx.Err() == nil:
 		release := j.watch(ctx)
+		j.mu.Lock()
 		j.finally = func() {
 			release()
 			j.report(ex)
 			finish()
 		}
+		j.unlock() // it may have been cancelled already
 		if err := s.Start(j); err != nil {
 			j.stop(err)
 		}

@@ -37,7 +37,7 @@ type Job struct {
 	next     int       // first input not handed out
 	known    int       // inputs known so far
 	complete bool      // there will be no more
-	redo     []*Batch  // to run again, by first index
+	redo     []*batch  // to run again, by first index
 	crashes  map[int]int
 	careful  bool // a worker should hold one batch only, to know which one kills it
 	running  int
@@ -56,8 +56,8 @@ type data interface {
 	full() bool // results must be taken before more work is handed out
 }
 
-// Batch is consecutive tasks that travel together.
-type Batch struct {
+// batch is consecutive tasks that travel together.
+type batch struct {
 	job     *Job
 	first   int
 	work    work
@@ -116,14 +116,28 @@ func (j *Job) end() {
 
 // unlock unlocks a job that may have ended meanwhile.
 func (j *Job) unlock() {
-	var finally func()
-	if j.ended {
-		finally, j.finally = j.finally, nil
-	}
+	finally := j.takeFinally()
 	j.mu.Unlock()
 	if finally != nil {
 		finally()
 	}
+}
+
+// unlockAside is unlock for those who hold what the end of a job waits for.
+func (j *Job) unlockAside() {
+	finally := j.takeFinally()
+	j.mu.Unlock()
+	if finally != nil {
+		go finally()
+	}
+}
+
+// takeFinally is called with the job locked.
+func (j *Job) takeFinally() (finally func()) {
+	if j.ended {
+		finally, j.finally = j.finally, nil
+	}
+	return finally
 }
 
 // endIfDone is called with the job locked.
@@ -201,7 +215,7 @@ const maxBatchTasks = 1 << 20
 
 // take hands out the next batch, of at most limit tasks, for one of so many
 // workers, or nil when there is nothing to do now.
-func (j *Job) take(workers, limit int) *Batch {
+func (j *Job) take(workers, limit int) *batch {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ended || !j.hasWork() {
@@ -224,12 +238,12 @@ func (j *Job) take(workers, limit int) *Batch {
 		maxBytes = maxBatchBytes
 	}
 	w, bytes := j.data.cut(j.next, min(n, j.known-j.next), maxBytes)
-	b := &Batch{job: j, first: j.next, work: w, attempt: 1, bytes: bytes}
+	b := &batch{job: j, first: j.next, work: w, attempt: 1, bytes: bytes}
 	j.next += w.len()
 	return j.hand(b)
 }
 
-func (j *Job) hand(b *Batch) *Batch {
+func (j *Job) hand(b *batch) *batch {
 	b.alone = j.careful
 	j.running += b.work.len()
 	b.expect = j.tempo.perTask * time.Duration(b.work.len())
@@ -257,25 +271,25 @@ func (j *Job) batchSize(workers int) int {
 	if !j.complete {
 		left = max(left, j.set.items/2)
 	}
-	return max(1, min(n, left/(2*workers)))
+	return max(1, min(n, left/(2*max(1, workers))))
 }
 
-func (b *Batch) slice(lo, hi int) *Batch {
-	return &Batch{job: b.job, first: b.first + lo, work: b.work.slice(lo, hi), attempt: b.attempt, failed: b.failed, bytes: b.bytes}
+func (b *batch) slice(lo, hi int) *batch {
+	return &batch{job: b.job, first: b.first + lo, work: b.work.slice(lo, hi), attempt: b.attempt, failed: b.failed, bytes: b.bytes}
 }
 
 // again queues b to be handed out once more. It is called with the job locked.
-func (j *Job) again(b *Batch) {
+func (j *Job) again(b *batch) {
 	if b.work.len() == 0 {
 		return
 	}
-	i, _ := slices.BinarySearchFunc(j.redo, b.first, func(r *Batch, first int) int { return cmp.Compare(r.first, first) })
+	i, _ := slices.BinarySearchFunc(j.redo, b.first, func(r *batch, first int) int { return cmp.Compare(r.first, first) })
 	j.redo = slices.Insert(j.redo, i, b)
 }
 
 // settle takes back a batch with what became of it. w is the batch's work, or
 // a copy of it where a task that would not end still has the original.
-func (j *Job) settle(b *Batch, w work, o outcome, worker string) {
+func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 	j.mu.Lock()
 	defer j.unlock()
 	j.running -= w.len()
@@ -313,7 +327,7 @@ func (j *Job) settle(b *Batch, w work, o outcome, worker string) {
 }
 
 // deliver is called with the job locked.
-func (j *Job) deliver(b *Batch, w work, lo, hi int) {
+func (j *Job) deliver(b *batch, w work, lo, hi int) {
 	if lo < hi {
 		j.tally.done += hi - lo
 		j.data.deliver(b.first, w, lo, hi)
@@ -322,7 +336,7 @@ func (j *Job) deliver(b *Batch, w work, lo, hi int) {
 
 // fail records a task's final failure, and stops the job if that was one too
 // many. It is called with the job locked.
-func (j *Job) fail(b *Batch, f failure, worker string) {
+func (j *Job) fail(b *batch, f failure, worker string) {
 	j.tally.failed++
 	j.data.fail(&TaskError{
 		Func: j.run.name, Index: b.first + f.offset, Attempt: b.attempt,
@@ -335,24 +349,45 @@ func (j *Job) fail(b *Batch, f failure, worker string) {
 
 // refuse takes back a batch whose input number n cannot be encoded; the
 // inputs before it stay in the batch, which may be left empty.
-func (j *Job) refuse(b *Batch, n int, err error) {
+func (j *Job) refuse(b *batch, n int, err error) {
 	j.mu.Lock()
-	defer j.unlock()
+	defer j.unlockAside()
 	all := b.work.len()
 	j.running -= all - n
+	rest := b.slice(n+1, all)
+	b.work = b.work.slice(0, n)
 	if j.ended {
 		return
 	}
-	j.again(b.slice(n+1, all))
+	j.again(rest)
 	j.fail(b, failure{offset: n, kind: Unsendable, err: err}, "")
-	b.work = b.work.slice(0, n)
+	j.endIfDone()
+	j.notify()
+}
+
+// garbled takes back a batch of which an input or a result could not be
+// decoded. It is cut in two and run again, until the culprit is alone.
+func (j *Job) garbled(b *batch, err error, worker string) {
+	j.mu.Lock()
+	defer j.unlock()
+	n := b.work.len()
+	j.running -= n
+	if j.ended {
+		return
+	}
+	if n == 1 {
+		j.fail(b, failure{kind: Unsendable, err: fmt.Errorf("%w: %w", ErrEncode, err)}, worker)
+	} else {
+		j.again(b.slice(0, n/2))
+		j.again(b.slice(n/2, n))
+	}
 	j.endIfDone()
 	j.notify()
 }
 
 // lost takes back a batch whose worker is gone. crashed is the task that was
 // running then, -1 if it was none of this batch.
-func (j *Job) lost(b *Batch, crashed int, cause error, worker string) {
+func (j *Job) lost(b *batch, crashed int, cause error, worker string) {
 	j.mu.Lock()
 	defer j.unlock()
 	n := b.work.len()
@@ -410,7 +445,7 @@ func (j *Job) work(l *lane, workers int) {
 	}
 }
 
-func (j *Job) execute(l *lane, b *Batch) (alive bool) {
+func (j *Job) execute(l *lane, b *batch) (alive bool) {
 	return l.execute(&j.run, b.work, b.first, b.attempt, func(w work, o outcome) {
 		j.settle(b, w, o, l.worker)
 	})

@@ -59,7 +59,8 @@ func (s *serial) Close() error {
 
 // Threads returns the executor that runs tasks on n goroutines of this
 // process, shared by all jobs. With n < 1 it takes as many as cores are
-// granted.
+// granted. A task may start jobs on the executor that runs it, with its own
+// context, by which they know that they may use their task's place.
 func Threads(n int) Executor {
 	if n < 1 {
 		n = cores.Granted()
@@ -135,7 +136,14 @@ func (t *threads) Run(ctx context.Context, j *Job) error {
 // it for good. When the lane is replaced, its slot goes to the one that takes
 // over.
 func (t *threads) work(j *Job, l *lane, workers int, holds, keeps bool) {
-	for j.wait() {
+	for {
+		if holds && !keeps && !j.ready() {
+			<-t.slots // others may have work
+			holds = false
+		}
+		if !j.wait() {
+			break
+		}
 		if !holds {
 			select {
 			case t.slots <- struct{}{}:
@@ -166,22 +174,24 @@ func (t *threads) Close() error {
 	t.jobs.close()
 	done := make(chan struct{})
 	go func() {
+		t.jobs.running.Wait()
 		t.left.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
 		return nil
-	case <-time.After(strayGrace):
+	case <-time.After(2 * strayGrace):
 		return errors.New("threads: tasks that ignore their context are still running; the processes executor can stop such tasks")
 	}
 }
 
 // jobSet is the jobs running on an executor, so that Close can stop them.
 type jobSet struct {
-	mu     sync.Mutex
-	closed bool
-	jobs   map[*Job]struct{}
+	running sync.WaitGroup
+	mu      sync.Mutex
+	closed  bool
+	jobs    map[*Job]struct{}
 }
 
 func newJobSet() *jobSet { return &jobSet{jobs: map[*Job]struct{}{}} }
@@ -193,6 +203,7 @@ func (s *jobSet) add(j *Job) error {
 		return ErrClosed
 	}
 	s.jobs[j] = struct{}{}
+	s.running.Add(1)
 	return nil
 }
 
@@ -200,6 +211,7 @@ func (s *jobSet) remove(j *Job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.jobs, j)
+	s.running.Done()
 }
 
 func (s *jobSet) close() {

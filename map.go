@@ -64,6 +64,7 @@ func (j *Job) runOn(ctx context.Context, ex Executor) {
 	defer j.report(ex)
 	defer j.announce()()
 	defer j.watch(ctx)()
+	defer j.stop(errLeft) // for what panics or exits its way through here
 	if ctx.Err() != nil {
 		j.stop(context.Cause(ctx))
 		return

@@ -1,7 +1,9 @@
 package parade
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -77,25 +79,71 @@ func decodeRun(rd *wire.Reader) run {
 	}
 }
 
-// appendOutcome appends an outcome and the results of the tasks that ran. A
-// result that cannot be encoded becomes a failure.
+// How a batch came back.
+const (
+	batchRun     uint8 = iota
+	batchGarbled       // its inputs could not be decoded: an error follows
+)
+
+// appendGarbled answers for a batch whose inputs could not be decoded.
+func appendGarbled(b *wire.Buffer, err error) {
+	b.Uint8(batchGarbled)
+	wire.AppendError(b, err)
+}
+
+// appendOutcome appends an outcome and the results of the tasks that ran and
+// did not fail. A result that cannot be encoded makes its task fail.
 func appendOutcome(b *wire.Buffer, w work, o *outcome) {
 	start := time.Now()
 	mark := b.Mark()
-	appendOutcomeHead(b, o)
-	bad := w.encodeResults(b, o.ran)
-	if len(bad) > 0 {
-		for k, err := range bad {
-			o.addFailure(failure{offset: k, kind: Unsendable, err: err})
+	for {
+		appendOutcomeHead(b, o)
+		bad := appendResults(b, w, o)
+		if len(bad) == 0 {
+			break
+		}
+		for _, f := range bad {
+			o.addFailure(f)
 		}
 		b.Truncate(mark)
-		appendOutcomeHead(b, o)
-		w.encodeResults(b, o.ran) // the culprits are zero values by now
 	}
 	b.Uint64(uint64(o.codec + time.Since(start)))
 }
 
+// appendResults returns the failures of results that cannot be encoded; what
+// it has appended is then of no use.
+func appendResults(b *wire.Buffer, w work, o *outcome) (bad []failure) {
+	for lo, hi := range o.sound() {
+		for lo < hi {
+			n, err := w.encodeResults(b, lo, hi)
+			lo += n
+			if err != nil {
+				bad = append(bad, failure{offset: lo, kind: Unsendable, err: err})
+				lo++
+			}
+		}
+	}
+	return bad
+}
+
+// sound yields the runs [lo, hi) of tasks that ran and did not fail.
+func (o *outcome) sound() iter.Seq2[int, int] {
+	return func(yield func(lo, hi int) bool) {
+		lo := 0
+		for _, f := range o.failures {
+			if lo < f.offset && !yield(lo, f.offset) {
+				return
+			}
+			lo = f.offset + 1
+		}
+		if lo < o.ran {
+			yield(lo, o.ran)
+		}
+	}
+}
+
 func appendOutcomeHead(b *wire.Buffer, o *outcome) {
+	b.Uint8(batchRun)
 	b.Uvarint(uint64(o.ran))
 	b.Uvarint(uint64(o.user))
 	b.Uvarint(uint64(len(o.failures)))
@@ -122,8 +170,25 @@ func (o *outcome) addFailure(f failure) {
 	o.failures[i] = f
 }
 
-// decodeOutcome reads an outcome, and its results into w.
+// garbledError says that a value could not be decoded, at either end.
+type garbledError struct{ error }
+
+func (e *garbledError) Unwrap() error { return e.error }
+
+// decodeOutcome reads an outcome, and its results into w. After a
+// *garbledError the connection is still good.
 func decodeOutcome(r *wire.Reader, w work) (o outcome, err error) {
+	switch r.Uint8() {
+	case batchRun:
+	case batchGarbled:
+		err := wire.DecodeError(r)
+		if r.Err() != nil {
+			return o, r.Err()
+		}
+		return o, &garbledError{err}
+	default:
+		return o, errors.New("outcome of unknown form")
+	}
 	o.ran = int(r.Uvarint())
 	o.user = time.Duration(r.Uvarint())
 	failures := r.Uvarint()
@@ -145,8 +210,10 @@ func decodeOutcome(r *wire.Reader, w work) (o outcome, err error) {
 		last = f.offset
 		o.failures = append(o.failures, f)
 	}
-	if err := w.decodeResults(r, o.ran); err != nil {
-		return o, err
+	for lo, hi := range o.sound() {
+		if err := w.decodeResults(r, lo, hi); err != nil {
+			return o, &garbledError{fmt.Errorf("decoding the result: %w", err)}
+		}
 	}
 	o.codec = time.Duration(r.Uint64())
 	return o, r.Err()

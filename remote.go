@@ -35,21 +35,24 @@ const (
 // remote is the dispatcher's side of one worker: a goroutine that writes and
 // one that reads.
 type remote struct {
-	d      *Dispatcher
-	link   Link
-	kicked chan struct{} // a token: the writer has something to look at
-	quit   chan struct{}
-	heard  atomic.Bool // something came since the last heartbeat
-	silent int         // heartbeats without anything; the heartbeat's own
+	d       *Dispatcher
+	link    Link
+	kicked  chan struct{} // a token: the writer has something to look at
+	quit    chan struct{}
+	heard   atomic.Bool // something came since the last heartbeat
+	greeted atomic.Bool // it said hello
+	waiting atomic.Bool // the reader waits for something to come
+	silent  int         // heartbeats without anything; the heartbeat's own
 
-	writing sync.Mutex // guards what the writer uses
-	buf     wire.Buffer
-	seq     uint64
-	turn    int // which job is next, for fairness
-	known   map[uint32]bool
-	tasks   int // handed out so far
-	large   wire.Buffer
-	lastTag uint64 // of shared memory
+	encoding sync.Mutex // held while inputs are read; taken after writing
+	writing  sync.Mutex // guards what the writer uses
+	buf      wire.Buffer
+	seq      uint64
+	turn     int // which job is next, for fairness
+	known    map[uint32]bool
+	tasks    int // handed out so far
+	large    wire.Buffer
+	lastTag  uint64 // of shared memory
 
 	mu       sync.Mutex
 	ended    bool
@@ -67,7 +70,7 @@ type remote struct {
 // flight is a batch that a worker has and has not settled.
 type flight struct {
 	run    *dispatch
-	batch  *Batch
+	batch  *batch
 	seq    uint64
 	expect time.Duration // 0: nobody knows
 	bytes  int64
@@ -210,7 +213,7 @@ func (r *remote) hasRoom() bool {
 }
 
 // pick takes a batch from the jobs in turn.
-func (r *remote) pick() (*dispatch, *Batch) {
+func (r *remote) pick() (*dispatch, *batch) {
 	r.mu.Lock()
 	private := r.private
 	r.mu.Unlock()
@@ -231,7 +234,7 @@ func (r *remote) pick() (*dispatch, *Batch) {
 		if b := run.job.take(r.d.cfg.Workers, limit); b != nil {
 			return run, b
 		}
-		run.leave(r)
+		run.uncount(r)
 	}
 	return nil, nil
 }
@@ -251,21 +254,36 @@ func (run *dispatch) admit(r *remote) bool {
 	return true
 }
 
+// leave counts a batch that r no longer has.
 func (run *dispatch) leave(r *remote) {
-	if run.job.set.workers == 0 {
-		return
-	}
-	run.mu.Lock()
-	defer run.mu.Unlock()
-	if run.using[r]--; run.using[r] <= 0 {
-		delete(run.using, r)
+	if run.uncount(r) {
 		r.d.kick() // a worker that was not admitted may be now
 	}
 }
 
+// uncount undoes admit, and says whether that makes room for another worker.
+func (run *dispatch) uncount(r *remote) bool {
+	if run.job.set.workers == 0 {
+		return false
+	}
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if run.using[r]--; run.using[r] > 0 {
+		return false
+	}
+	delete(run.using, r)
+	return true
+}
+
 // appendBatch appends a batch, and before it the job if the worker does not
 // know it yet.
-func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *Batch, seq uint64) error {
+func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *batch, seq uint64) error {
+	r.encoding.Lock()
+	defer r.encoding.Unlock()
+	if b.job.over() { // its inputs are the caller's again
+		run.leave(r)
+		return nil
+	}
 	if !r.known[run.id] {
 		r.known[run.id] = true
 		if err := r.appendJob(buf, run); err != nil {
@@ -309,9 +327,11 @@ func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *Batch, seq uint
 	if b.expect > 0 {
 		f.expect = b.expect + batchCost
 	}
-	r.tasks += b.work.len()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if run != r.private {
+		r.tasks += b.work.len()
+	}
 	if r.ended {
 		b.job.lost(b, -1, nil, r.link.Name())
 		run.leave(r)
@@ -326,9 +346,15 @@ func (r *remote) appendBatch(buf *wire.Buffer, run *dispatch, b *Batch, seq uint
 	return nil
 }
 
+// awaitEncoding returns when no batch is being encoded that was taken before.
+func (r *remote) awaitEncoding() {
+	r.encoding.Lock()
+	defer r.encoding.Unlock()
+}
+
 // encodeBatch appends what a worker needs to run b. Inputs that cannot be
 // encoded are taken out and fail; false when none is left.
-func encodeBatch(buf *wire.Buffer, b *Batch) bool {
+func encodeBatch(buf *wire.Buffer, b *batch) bool {
 	for b.work.len() > 0 {
 		mark := buf.Mark()
 		buf.Uvarint(uint64(b.first))
@@ -420,16 +446,13 @@ func (r *remote) holds(run *dispatch) bool {
 }
 
 func (r *remote) read() {
-	frames := wire.NewFrameReader(r.link, maxFrame)
+	frames := wire.NewFrameReader(ear{r}, maxFrame)
 	var rd wire.Reader
 	for {
 		h, payload, owned, err := frames.Next()
 		if err != nil {
 			r.end(err)
 			return
-		}
-		if !r.heard.Load() {
-			r.heard.Store(true)
 		}
 		rd.Init(payload, owned)
 		if err := r.handle(h, &rd); err != nil {
@@ -444,6 +467,17 @@ func (r *remote) read() {
 	}
 }
 
+// ear reads from the link, and notes for the heartbeat whether anything comes.
+type ear struct{ *remote }
+
+func (e ear) Read(p []byte) (int, error) {
+	e.waiting.Store(true)
+	n, err := e.link.Read(p)
+	e.waiting.Store(false)
+	e.heard.Store(true)
+	return n, err
+}
+
 func (r *remote) handle(h wire.Header, rd *wire.Reader) error {
 	switch h.Kind {
 	case frameOutcome:
@@ -453,6 +487,7 @@ func (r *remote) handle(h wire.Header, rd *wire.Reader) error {
 		if err := checkHello(rd); err != nil {
 			return &fatalError{err}
 		}
+		r.greeted.Store(true)
 		return r.prepare()
 	case frameRefusal:
 		err := wire.DecodeError(rd)
@@ -489,7 +524,8 @@ func (r *remote) settle(h wire.Header, rd *wire.Reader) error {
 
 	start := time.Now()
 	o, err := decodeOutcome(rd, f.batch.work)
-	if err != nil {
+	var garbled *garbledError
+	if err != nil && !errors.As(err, &garbled) {
 		return fmt.Errorf("outcome of batch %d: %w", h.Seq, err)
 	}
 	o.codec += f.codec + time.Since(start)
@@ -513,7 +549,11 @@ func (r *remote) settle(h wire.Header, rd *wire.Reader) error {
 	retired := r.retiring && len(r.sent) == 0
 	r.mu.Unlock()
 
-	f.batch.job.settle(f.batch, f.batch.work, o, r.link.Name())
+	if garbled != nil {
+		f.batch.job.garbled(f.batch, garbled, r.link.Name())
+	} else {
+		f.batch.job.settle(f.batch, f.batch.work, o, r.link.Name())
+	}
 	f.run.leave(r)
 	if f.run == r.private {
 		if err := r.private.job.result(r.private.job.data.(*mapData[int, struct{}]).failed, nil); err != nil {

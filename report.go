@@ -1,6 +1,7 @@
 package parade
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,7 +138,7 @@ type tally struct {
 // stragglersKept is how many of the slowest batches a report names.
 const stragglersKept = 5
 
-func (t *tally) add(b *Batch, o outcome, worker string) {
+func (t *tally) add(b *batch, o outcome, worker string) {
 	t.batches++
 	t.user += o.user
 	t.codec += o.codec
@@ -147,7 +148,7 @@ func (t *tally) add(b *Batch, o outcome, worker string) {
 		return
 	}
 	t.slowest = append(t.slowest, Straggler{Range{b.first, o.ran}, worker, o.user})
-	slices.SortStableFunc(t.slowest, func(a, b Straggler) int { return int(b.Time - a.Time) })
+	slices.SortStableFunc(t.slowest, func(a, b Straggler) int { return cmp.Compare(b.Time, a.Time) })
 	t.slowest = t.slowest[:min(len(t.slowest), stragglersKept)]
 }
 

@@ -76,9 +76,10 @@ type server struct {
 	arena   []byte
 	runs    map[uint32]*servedRun
 
-	outbox  sync.Mutex // guards the rest
+	outbox  sync.Mutex // guards the next two
 	out     wire.Buffer
 	flushed time.Time
+	writing sync.Mutex // held while writing
 }
 
 // message is a frame that waits to be acted on.
@@ -301,9 +302,9 @@ func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 	}
 	first, attempt, n := int(rd.Uvarint()), int(rd.Uvarint()), rd.Uvarint()
 	r := m.run
-	if r.err != nil {
+	if r.err != nil { // the dispatcher knows
 		s.end.Status.index.Store(0)
-		s.reply(m, nil, outcome{})
+		s.reply(m, func(b *wire.Buffer) { appendGarbled(b, r.err) }, true)
 		return true
 	}
 	var w work
@@ -316,40 +317,43 @@ func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 	}
 	if err != nil {
 		s.end.Status.index.Store(0)
-		s.refuse(m, fmt.Errorf("%w: inputs from %d on: %w", ErrEncode, first, err))
-		s.reply(m, nil, outcome{})
+		s.reply(m, func(b *wire.Buffer) { appendGarbled(b, fmt.Errorf("decoding the input: %w", err)) }, true)
 		return true
 	}
 	decoding := time.Since(start)
 	return l.execute(&r.run, w, first, attempt, func(w work, o outcome) {
 		o.codec = decoding
-		s.reply(m, w, o)
+		s.end.Status.index.Store(decodingBatch) // encoding may kill as well
+		s.reply(m, func(b *wire.Buffer) { appendOutcome(b, w, &o) }, o.user > flushAfter)
+		s.end.Status.index.Store(0)
 	})
 }
 
-// reply appends an outcome; w is nil when no task was run.
-func (s *server) reply(m message, w work, o outcome) {
+// reply appends the outcome of a batch. It is sent at once if that is urgent,
+// and else with what follows soon.
+func (s *server) reply(m message, outcome func(*wire.Buffer), urgent bool) {
 	s.outbox.Lock()
 	defer s.outbox.Unlock()
 	mark := s.out.BeginFrame(wire.Header{Kind: frameOutcome, Job: m.Job, Seq: m.Seq})
-	if w == nil {
-		appendOutcomeHead(&s.out, &o)
-		s.out.Uint64(0)
-	} else {
-		appendOutcome(&s.out, w, &o)
-	}
+	outcome(&s.out)
 	s.out.EndFrame(mark)
-	if s.out.Len() >= flushBytes || o.user > flushAfter || time.Since(s.flushed) > flushAfter {
+	if urgent || s.out.Len() >= flushBytes || time.Since(s.flushed) > flushAfter {
 		s.flushLocked()
 	}
 }
 
-// send appends a frame and sends it at once.
+// send sends a frame at once, ahead of outcomes that are being encoded.
 func (s *server) send(frame func(*wire.Buffer)) {
-	s.outbox.Lock()
-	defer s.outbox.Unlock()
-	frame(&s.out)
-	s.flushLocked()
+	var b wire.Buffer
+	frame(&b)
+	s.write(&b)
+}
+
+func (s *server) write(b *wire.Buffer) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	// When the other end is gone, read notices too, and ends the worker.
+	_ = s.end.Write(b.Chunks())
 }
 
 func (s *server) flush() {
@@ -362,8 +366,7 @@ func (s *server) flushLocked() {
 	if s.out.Len() == 0 {
 		return
 	}
-	// When the other end is gone, read notices too, and ends the worker.
-	_ = s.end.Write(s.out.Chunks())
+	s.write(&s.out)
 	s.out.Reset()
 	s.flushed = time.Now()
 }
@@ -371,6 +374,7 @@ func (s *server) flushLocked() {
 // giveUp asks to be replaced: a task will not return, and nothing can stop it
 // but the end of this process.
 func (s *server) giveUp() {
+	s.flush()
 	s.send(func(b *wire.Buffer) { b.EndFrame(b.BeginFrame(wire.Header{Kind: frameBye})) })
 }
 

@@ -2,6 +2,7 @@ package parade
 
 import (
 	"errors"
+	"math/bits"
 	"slices"
 
 	"github.com/parade-go/parade/internal/shm"
@@ -23,7 +24,7 @@ type shelf struct {
 
 // shelve puts a batch on a shelf, and says how many bytes it took. The shelf
 // is nil where there is no shared memory to be had.
-func (r *remote) shelve(run *dispatch, b *Batch) (*shelf, int64, error) {
+func (r *remote) shelve(run *dispatch, b *batch) (*shelf, int64, error) {
 	link, ok := r.link.(segmentLink)
 	if !ok {
 		return nil, 0, nil
@@ -35,7 +36,8 @@ func (r *remote) shelve(run *dispatch, b *Batch) (*shelf, int64, error) {
 	size := r.large.Len()
 	s := r.freeShelf(run, size)
 	if s == nil {
-		segment, err := shm.Create("parade-batch", size)
+		// Sizes double, so that growing batches need few shelves.
+		segment, err := shm.Create("parade-batch", 1<<bits.Len(uint(size-1)))
 		if err != nil {
 			return nil, 0, nil //nolint:nilerr // the socket serves as well, only slower
 		}

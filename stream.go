@@ -131,7 +131,7 @@ func (s *streamData[A, R]) onCaller(ctx context.Context, ex Executor, inputs ite
 	return s.job.result(nil, nil)
 }
 
-var errLeft = fmt.Errorf("the loop over the stream was left: %w", context.Canceled)
+var errLeft = fmt.Errorf("the call was left: %w", context.Canceled)
 
 // segment is consecutive outcomes, ready to be yielded.
 type segment[R any] struct {
@@ -309,12 +309,19 @@ func (s *streamData[A, R]) release(g segment[R]) {
 // feed runs source, which pushes inputs, and turns a panic in it into the
 // stream's error.
 func (s *streamData[A, R]) feed(source func()) {
+	returned := false
 	defer func() {
+		if returned {
+			return
+		}
 		if v := recover(); v != nil {
 			s.job.stop(fmt.Errorf("the input sequence panicked: %v\n%s", v, debug.Stack()))
+		} else {
+			s.job.stop(errors.New("the input sequence called runtime.Goexit, for example by a test's FailNow"))
 		}
 	}()
 	source()
+	returned = true
 }
 
 // push adds an input when there is room; false when no more are wanted.

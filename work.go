@@ -18,8 +18,8 @@ type work interface {
 	slice(lo, hi int) work                // the tasks [lo, hi), to be run afresh
 	resultBytes(lo, hi int) int64
 	encodeInputs(*wire.Buffer) (n int, err error) // n < len: the input at n is at fault
-	decodeResults(*wire.Reader, int) error        // results of the first n tasks
-	encodeResults(*wire.Buffer, int) (bad map[int]error)
+	encodeResults(b *wire.Buffer, lo, hi int) (n int, err error)
+	decodeResults(r *wire.Reader, lo, hi int) error
 	detach(k int) work // with the results of [0, k), out of reach of task k, which still runs
 }
 
@@ -86,25 +86,12 @@ func (t *tasks[A, R]) encodeInputs(b *wire.Buffer) (int, error) {
 	return t.f.in.AppendUpTo(b, t.in, math.MaxInt)
 }
 
-func (t *tasks[A, R]) decodeResults(r *wire.Reader, n int) error {
-	return t.f.out.Decode(r, t.out[:n])
+func (t *tasks[A, R]) encodeResults(b *wire.Buffer, lo, hi int) (int, error) {
+	return t.f.out.AppendUpTo(b, t.out[lo:hi], math.MaxInt)
 }
 
-func (t *tasks[A, R]) encodeResults(b *wire.Buffer, n int) (bad map[int]error) {
-	for done := 0; done < n; {
-		m, err := t.f.out.AppendUpTo(b, t.out[done:n], math.MaxInt)
-		done += m
-		if err == nil {
-			continue
-		}
-		if bad == nil {
-			bad = map[int]error{}
-		}
-		bad[done] = err
-		var zero R
-		t.out[done] = zero // so that the next round gets past it
-	}
-	return bad
+func (t *tasks[A, R]) decodeResults(r *wire.Reader, lo, hi int) error {
+	return t.f.out.Decode(r, t.out[lo:hi])
 }
 
 func (t *tasks[A, R]) detach(k int) work {

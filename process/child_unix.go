@@ -45,7 +45,6 @@ type child struct {
 	hello    atomic.Bool
 	deadline *time.Timer
 	exited   chan struct{} // closed when the process has been reaped
-	err      error         // how it exited
 	mu       sync.Mutex
 	reason   error // why we killed it
 }
@@ -102,6 +101,7 @@ func (e *Executor) startChild(number int) (*child, error) {
 		}
 	})
 	go c.wait()
+	go c.watchStart(e.cfg.Heartbeat, e.cfg.Missed)
 	return c, nil
 }
 
@@ -120,9 +120,29 @@ func (c *child) wait() {
 	if c.limit > 0 {
 		go c.watchMemory(stop)
 	}
-	c.err = c.cmd.Wait()
+	_ = c.cmd.Wait() // ProcessState tells it all
 	close(stop)
 	close(c.exited)
+}
+
+// watchStart ends a child that has been stopped by a signal before it serves,
+// when there is nobody in it to ask yet.
+func (c *child) watchStart(heartbeat time.Duration, missed int) {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for stops := 0; !c.hello.Load(); {
+		select {
+		case <-c.exited:
+			return
+		case <-tick.C:
+		}
+		if !stopped(c.cmd.Process.Pid) {
+			stops = 0
+		} else if stops++; stops > missed {
+			c.kill(fmt.Errorf("%w: it is stopped by a signal", parade.ErrFrozen))
+			return
+		}
+	}
 }
 
 func (c *child) watchMemory(stop <-chan struct{}) {
@@ -191,7 +211,7 @@ func (c *child) End(cause error) (*parade.Status, error) {
 		grace = 0 // it does not listen any more
 	}
 	if errors.Is(cause, parade.ErrFrozen) {
-		c.signal(syscall.SIGKILL) // the only signal that it would notice
+		c.kill(cause) // the only signal that it would notice
 	}
 	if !c.waitFor(grace) {
 		c.signal(syscall.SIGTERM)
@@ -244,7 +264,7 @@ func (c *child) killed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	return ok && ws.Signaled() && c.reason == nil
+	return ok && ws.Signaled() && (c.reason == nil || errors.Is(c.reason, parade.ErrFrozen))
 }
 
 // ExitError tells how a worker process ended.

@@ -58,7 +58,7 @@ type Config struct {
 	// in a new child, as often as parade.Crashes allows. Linux only.
 	MemoryLimit int64
 	// Initializer runs in each child before its first task, with the child's
-	// number, from 0, as input.
+	// number, from 0, as input. It may take as long as it needs.
 	Initializer *parade.Function[int, struct{}]
 	// Stdout and Stderr get what the children print, a line at a time; nil is
 	// this program's own.
@@ -93,6 +93,12 @@ func Open(ctx context.Context, cfg Config) (*Executor, error) {
 	}
 	if cfg.StartTimeout == 0 {
 		cfg.StartTimeout = 30 * time.Second
+	}
+	if cfg.Heartbeat <= 0 {
+		cfg.Heartbeat = time.Second
+	}
+	if cfg.Missed <= 0 {
+		cfg.Missed = 5
 	}
 	if cfg.Stdout == nil {
 		cfg.Stdout = os.Stdout

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -49,12 +48,22 @@ func (r *relay) run() {
 	if err != nil {
 		return
 	}
-	_ = raw.Read(func(fd uintptr) bool { return r.take(int(fd), math.MaxInt) })
+	for more := true; more; {
+		err := raw.Read(func(fd uintptr) bool {
+			// A little at a time, so that drain gets its turn.
+			var end bool
+			end, more = r.take(int(fd), maxPipe)
+			return end || more
+		})
+		if err != nil {
+			return
+		}
+	}
 }
 
-// take relays what there is, about limit bytes of it; true at the end of the
-// output.
-func (r *relay) take(fd, limit int) (end bool) {
+// take relays what there is, about limit bytes of it, and says whether that
+// was the end of the output, or whether there may be more.
+func (r *relay) take(fd, limit int) (end, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.buf == nil {
@@ -65,18 +74,18 @@ func (r *relay) take(fd, limit int) (end bool) {
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
-			return false
+			return false, false
 		case err != nil || n == 0:
 			if len(r.line) > 0 {
 				r.pass()
 			}
-			return true
+			return true, false
 		default:
 			r.add(r.buf[:n])
 			taken += n
 		}
 	}
-	return false
+	return false, true
 }
 
 func (r *relay) add(p []byte) {

@@ -27,5 +27,7 @@ func socketPair(name string) (a, b *os.File, err error) {
 
 func residentMemory(int) (int64, bool) { return 0, false }
 
+func stopped(int) bool { return false }
+
 // rssUnit is the unit of Rusage.Maxrss.
 const rssUnit = 1

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"syscall"
@@ -35,6 +36,17 @@ func residentMemory(pid int) (int64, bool) {
 		return 0, false
 	}
 	return resident * int64(os.Getpagesize()), true
+}
+
+// stopped says whether a signal has stopped a process.
+func stopped(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	// The state follows the name, which is in parentheses and may have more.
+	i := bytes.LastIndexByte(data, ')')
+	return i >= 0 && i+2 < len(data) && data[i+2] == 'T'
 }
 
 // rssUnit is the unit of Rusage.Maxrss.
