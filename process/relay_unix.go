@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -17,7 +18,10 @@ const (
 	// last ones an error shows.
 	maxLine   = 64 << 10
 	keptLines = 10
-	maxPipe   = 1 << 20
+	// maxPipe is what a pipe holds, and drainTime how long a slow reader of
+	// the output may delay the end of a call.
+	maxPipe   = 64 << 10
+	drainTime = time.Second
 )
 
 // relay passes a child's output on, a line at a time, with the child's name.
@@ -52,7 +56,7 @@ func (r *relay) run() {
 		err := raw.Read(func(fd uintptr) bool {
 			// A little at a time, so that drain gets its turn.
 			var end bool
-			end, more = r.take(int(fd), maxPipe)
+			end, more = r.take(int(fd), 1)
 			return end || more
 		})
 		if err != nil {
@@ -67,9 +71,10 @@ func (r *relay) take(fd, limit int) (end, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.buf == nil {
-		r.buf = make([]byte, 16<<10)
+		r.buf = make([]byte, 4<<10)
 	}
-	for taken := 0; taken < limit; {
+	start := time.Now()
+	for taken := 0; taken < limit && time.Since(start) < drainTime; {
 		n, err := syscall.Read(fd, r.buf)
 		switch {
 		case errors.Is(err, syscall.EINTR):
