@@ -18,6 +18,7 @@ var mapTests = []test{
 	{"one", needs{}, (*suite).mapOne},
 	{"many", needs{}, (*suite).mapMany},
 	{"batch sizes", needs{}, (*suite).mapBatchSizes},
+	{"slow after fast", needs{}, (*suite).mapSlow},
 	{"task of context", needs{}, (*suite).mapTaskOf},
 	{"every worker works", needs{}, (*suite).mapMeeting},
 	{"closure", needs{}, (*suite).mapClosure},
@@ -85,6 +86,18 @@ func (s *suite) mapBatchSizes() {
 		out, err := parade.Map(s.ctx, s.ex, triple, numbers(3000), parade.BatchSize(size))
 		s.check(out, err, 3000)
 	}
+}
+
+// mapSlow has tasks turn slow when batches have grown: what a batch gives back
+// must not be lost.
+func (s *suite) mapSlow() {
+	in := steps(3000, func(st *step) {
+		if st.Value >= 2000 && st.Value%20 == 0 {
+			st.Sleep = 4 * time.Millisecond
+		}
+	})
+	out, err := parade.Map(s.ctx, s.ex, play, in)
+	s.check(out, err, 3000)
 }
 
 func (s *suite) mapTaskOf() {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/process"
+	"golang.org/x/sys/unix"
 )
 
 // children returns the processes that this one has started and not reaped.
@@ -167,7 +168,7 @@ func alive(pid int) bool {
 }
 
 // family has a worker start a process of its own.
-type family struct{ Worker, Grandchild int }
+type family struct{ Parent, Worker, Grandchild int }
 
 var startFamily = parade.Func("process.startFamily", func(act string) (family, error) {
 	// The output must not keep the pipe of this process open.
@@ -175,7 +176,7 @@ var startFamily = parade.Func("process.startFamily", func(act string) (family, e
 	if err := cmd.Start(); err != nil {
 		return family{}, err
 	}
-	return family{os.Getpid(), cmd.Process.Pid}, nil
+	return family{os.Getppid(), os.Getpid(), cmd.Process.Pid}, nil
 })
 
 // spun keeps the compiler and its checks from seeing a loop without a purpose.
@@ -213,7 +214,7 @@ func parent(act string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("family %d %d\n", f.Worker, f.Grandchild)
+	fmt.Printf("family %d %d %d\n", f.Parent, f.Worker, f.Grandchild)
 	switch act {
 	case "busy", "waiting":
 		parade.Go(ctx, ex, behave, act)
@@ -230,6 +231,32 @@ func parent(act string) error {
 		os.Exit(0) // without Close
 	}
 	select {}
+}
+
+// container is the role of a process that inherits orphans, as the first process of
+// a container does. It is in their session: the kernel then does not wake
+// stopped processes with SIGHUP, as it does elsewhere when their parent dies.
+func init() {
+	roles["container"] = func() error {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return err
+		}
+		program, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		cmd := exec.Command(program)
+		cmd.Env = append(os.Environ(), roleVariable+"="+os.Getenv("PARADE_TEST_INSIDE"))
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		for {
+			if _, err := syscall.Wait4(-1, nil, 0, nil); errors.Is(err, syscall.ECHILD) {
+				return nil
+			}
+		}
+	}
 }
 
 // startRole runs this binary as something else and gives its output, a line at
@@ -260,18 +287,23 @@ func TestParentDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, act := range []string{"idle", "busy", "waiting", "frozen"} {
-		for _, how := range []string{"killed", "exits"} {
+		for _, how := range []string{"killed", "exits", "killed in a container"} {
 			t.Run(act+" "+how, func(t *testing.T) {
 				t.Parallel()
+				role := "parent of " + act
 				var env []string
-				if how == "exits" {
+				switch how {
+				case "exits":
 					env = append(env, "PARADE_TEST_EXIT=1")
+				case "killed in a container":
+					env = append(env, "PARADE_TEST_INSIDE="+role)
+					role = "container"
 				}
-				cmd, out := startRole(t, program, "parent of "+act, env...)
+				cmd, out := startRole(t, program, role, env...)
 				var f family
 				for out.Scan() {
 					line := out.Text()
-					if _, err := fmt.Sscanf(line, "family %d %d", &f.Worker, &f.Grandchild); err == nil {
+					if _, err := fmt.Sscanf(line, "family %d %d %d", &f.Parent, &f.Worker, &f.Grandchild); err == nil {
 						continue
 					}
 					if strings.Contains(line, "ready") {
@@ -285,12 +317,14 @@ func TestParentDies(t *testing.T) {
 					_ = syscall.Kill(f.Worker, syscall.SIGKILL)
 					_ = syscall.Kill(f.Grandchild, syscall.SIGKILL)
 				})
-				if how == "killed" {
-					if err := cmd.Process.Kill(); err != nil {
+				if how != "exits" {
+					if err := syscall.Kill(f.Parent, syscall.SIGKILL); err != nil {
 						t.Fatal(err)
 					}
 				}
-				_ = cmd.Wait()
+				if role != "container" {
+					_ = cmd.Wait()
+				}
 				died := time.Now()
 				// A second is the promise; a busy machine gets some more.
 				for alive(f.Worker) || alive(f.Grandchild) {
