@@ -57,10 +57,19 @@ github.com/parade-go/parade.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newDemoCommand(), newDoctorCommand(), newBenchCommand(), newVersionCommand(), newExitCodesTopic())
 	root.InitDefaultCompletionCmd("completion")
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
+		switch c.Name() {
+		case "completion":
 			c.Args = unknownShell(c)
 			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
+					return noArguments(root, args)
+				}
+				return nil
+			}
 		}
 	}
 	return root
