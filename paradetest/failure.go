@@ -1,6 +1,7 @@
 package paradetest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -411,7 +412,7 @@ func (s *suite) timedOut(ex parade.Executor, act string, gate int) {
 	out, err := parade.Map(s.ctx, ex, play, in, parade.Timeout(300*time.Millisecond), parade.CollectErrors())
 	job := s.jobError(err, 1)
 	s.taskError(job.Failed[0], "paradetest.play", 4, 1, parade.TimedOut)
-	if !errors.Is(err, parade.ErrTimeout) || !errors.Is(err, errDeadline) {
+	if !errors.Is(err, parade.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
 		s.Errorf("%v is not ErrTimeout and DeadlineExceeded", err)
 	}
 	s.checkResults(out, 20, []int{4})

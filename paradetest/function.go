@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,7 @@ func act(ctx context.Context, s step) error {
 		var none []int
 		_ = none[s.Value]
 	case "goexit":
-		endGoroutine()
+		runtime.Goexit() // as FailNow does
 	case "exit":
 		os.Exit(3)
 	case "kill":

@@ -13,15 +13,6 @@ import (
 	"github.com/parade-go/parade"
 )
 
-func mortalTask(ctx context.Context, t table, s step) (float64, error) {
-	if task, _ := parade.TaskOf(ctx); s.Act != "" && task.Attempt <= s.Until {
-		if err := act(ctx, s); err != nil {
-			return 0, err
-		}
-	}
-	return t.Numbers[s.Value%len(t.Numbers)], nil
-}
-
 var futureTests = []test{
 	{"wait many times", needs{}, (*suite).futureWait},
 	{"many at once", needs{}, (*suite).futureMany},

@@ -4,18 +4,12 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/parade-go/parade"
 )
-
-var errDeadline = context.DeadlineExceeded
-
-// endGoroutine is what a test's FailNow does.
-func endGoroutine() { runtime.Goexit() }
 
 var cancelTests = []test{
 	{"map", needs{}, (*suite).cancelMap},

@@ -259,21 +259,23 @@ func (s *suite) streamFailure() {
 			}
 		}
 	}
-	var last parade.Result[int]
 	failed := 0
 	for r := range parade.Stream(s.ctx, s.ex, play, in) {
-		if r.Err != nil {
-			failed++
-		} else if r.Value != result(r.Index) {
+		switch {
+		case r.Err == nil && r.Value != result(r.Index):
 			s.Fatalf("wrong result: %+v", r)
+		case r.Err != nil:
+			failed++
+			var task *parade.TaskError
+			if !errors.As(r.Err, &task) || r.Index != 30 {
+				s.Fatalf("result %d has error %v, want a TaskError of input 30", r.Index, r.Err)
+			}
+			s.taskError(task, "paradetest.play", 30, 1, parade.Failed)
 		}
-		last = r
 	}
-	var task *parade.TaskError
 	if failed != 1 {
-		s.Errorf("%d results with an error, want 1; the last result is %+v", failed, last)
+		s.Errorf("%d results have an error, want 1", failed)
 	}
-	_ = task
 }
 
 func (s *suite) streamCollect() {

@@ -1,6 +1,7 @@
 package paradetest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/cmplx"
@@ -337,7 +338,14 @@ func (s *suite) boundTwo() {
 }
 
 // mortal reads from a bound argument, and ends its process the first time.
-var mortal = parade.Func2Context("paradetest.mortal", mortalTask)
+var mortal = parade.Func2Context("paradetest.mortal", func(ctx context.Context, t table, s step) (float64, error) {
+	if task, _ := parade.TaskOf(ctx); s.Act != "" && task.Attempt <= s.Until {
+		if err := act(ctx, s); err != nil {
+			return 0, err
+		}
+	}
+	return t.Numbers[s.Value%len(t.Numbers)], nil
+})
 
 func (s *suite) boundLost() {
 	for _, n := range []int{5, 30_000} {

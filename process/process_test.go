@@ -57,7 +57,9 @@ func TestConformance(t *testing.T) {
 	for _, n := range []int{1, 2, 8} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			paradetest.Run(t, func(ctx context.Context) (parade.Executor, error) {
-				return process.Open(ctx, process.Config{Workers: n, Heartbeat: 200 * time.Millisecond, Missed: 4})
+				return process.Open(ctx, process.Config{
+					Workers: n, Heartbeat: 200 * time.Millisecond, Missed: 4, Grace: 500 * time.Millisecond,
+				})
 			}, paradetest.Features{
 				Kill:   func(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) },
 				Freeze: func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
