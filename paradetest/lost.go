@@ -237,7 +237,7 @@ func (s *suite) lostFrozen() { s.disturbed(s.features.Freeze) }
 func (s *suite) strickenIdle(strike func(pid int) error) {
 	s.Helper()
 	ex := s.own()
-	for range 3 {
+	for range 2 {
 		id, err := parade.Go(s.ctx, ex, pid, step{}).Wait(s.ctx)
 		if err == nil {
 			err = strike(id)
