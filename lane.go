@@ -57,7 +57,8 @@ type Status struct {
 	index atomic.Uint64 // plus one; 0 between batches
 }
 
-// decodingBatch stands for the index while a worker decodes a batch.
+// decodingBatch stands for the index while a worker decodes a batch or encodes
+// its results.
 const decodingBatch = 1 << 63
 
 // lane runs batches one after another on one goroutine: a thread of the
