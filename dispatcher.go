@@ -112,7 +112,7 @@ func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
 type dispatch struct {
 	id        uint32
 	job       *Job
-	head      wire.Buffer // the job frame's payload
+	head      wire.Buffer // the job frame's payload, up to the bound argument
 	mode      uint8       // how the bound argument travels
 	dismissed bool        // guarded by the dispatcher's lock
 
@@ -187,7 +187,6 @@ func newDispatch(j *Job) (*dispatch, error) {
 	run := &dispatch{job: j, using: map[*remote]int{}}
 	appendRun(&run.head, &j.run)
 	if j.bound == nil {
-		run.head.Uint8(boundNone)
 		return run, nil
 	}
 	if err := j.bound(&run.bound); err != nil {
@@ -198,10 +197,7 @@ func newDispatch(j *Job) (*dispatch, error) {
 		// Without shared memory, on another system or when it is short, the
 		// argument goes through the link instead.
 		if s, err := shm.Create("parade-bound", size); err == nil {
-			at := 0
-			for _, chunk := range run.bound.Chunks() {
-				at += copy(s.Bytes()[at:], chunk)
-			}
+			run.bound.AppendTo(s.Bytes()[:0]) // fills it in place
 			if err := s.Seal(); err == nil {
 				run.segment, run.mode = s, boundSegment
 				j.sent(int64(size)) // once, however many workers map it

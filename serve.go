@@ -179,7 +179,7 @@ func (s *server) next(spare []message) []message {
 // work runs what arrives, until a task makes this goroutine unusable.
 func (s *server) work() {
 	var rest []message
-	l := newLane(s.end.Name, s.end.Status, func() { s.giveUp() })
+	l := newLane(s.end.Name, s.end.Status, s.giveUp)
 	var rd wire.Reader
 	for {
 		if rest = s.next(rest); rest == nil {

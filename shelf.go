@@ -50,10 +50,7 @@ func (r *remote) shelve(run *dispatch, b *batch) (*shelf, int64, error) {
 		r.shelves = append(r.shelves, s)
 		r.mu.Unlock()
 	}
-	at := 0
-	for _, chunk := range r.large.Chunks() {
-		at += copy(s.segment.Bytes()[at:], chunk)
-	}
+	r.large.AppendTo(s.segment.Bytes()[:0]) // fills it in place
 	return s, int64(size), nil
 }
 
