@@ -82,7 +82,7 @@ func standard(importPath string) bool {
 }
 
 var (
-	science   = []string{"spike", "unit", "linalg", "nifti", "smooth"}
+	science   = []string{"spike", "unit", "npy", "mt19937", "internal/hdf5", "linalg", "nifti", "smooth"}
 	executors = []string{"process", "mpi", "cluster"}
 )
 

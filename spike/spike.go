@@ -38,6 +38,14 @@ var (
 	ErrOutput = errors.New("bad output")
 	// ErrSignal says that an AnalogSignal has an impossible shape or time axis.
 	ErrSignal = errors.New("bad signal")
+	// ErrTooFew says that there are too few spikes or intervals for a statistic.
+	ErrTooFew = errors.New("too few")
+	// ErrKernel says that a kernel or its width cannot be used.
+	ErrKernel = errors.New("bad kernel")
+	// ErrLags says that the lags of a correlation cannot be used.
+	ErrLags = errors.New("bad lags")
+	// ErrSurrogate says that a surrogate cannot be made as asked for.
+	ErrSurrogate = errors.New("bad surrogate")
 	// ErrFormat says that a file is not what ReadFile can read.
 	ErrFormat = errors.New("bad file")
 )

@@ -19,30 +19,9 @@ import quantities as pq
 from elephant.spike_train_generation import StationaryPoissonProcess
 from elephant.statistics import mean_firing_rate, time_histogram
 
+from exact import Q, hexed, hexes, pair, quantity
+
 rng = np.random.RandomState(28)
-
-
-def hexed(v):
-    v = float(v)
-    return "nan" if np.isnan(v) else "inf" if v == np.inf else "-inf" if v == -np.inf else v.hex()
-
-
-def hexes(a):
-    return [hexed(v) for v in np.ravel(a)]
-
-
-def quantity(q):
-    """[value, unit], the unit as it prints; 1/Hz, the period of a rate in Hz, is s."""
-    name = q.dimensionality.string
-    return [hexed(q.magnitude), {"1/Hz": "s", "1/kHz": "ms", "1/MHz": "us"}.get(name, name)]
-
-
-def Q(pair):
-    return None if pair is None else pq.Quantity(pair[0], pair[1])
-
-
-def pair(p):
-    return None if p is None else [hexed(p[0]), p[1]]
 
 
 class Moved(logging.Handler):
