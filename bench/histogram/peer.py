@@ -1,9 +1,13 @@
-"""Times elephant.statistics.time_histogram on the case of its parallel tutorial.
+"""Times elephant.statistics.time_histogram on two cases.
 
     pip install -r requirements.txt
-    python peer.py write TRAINS.npy   # 8 Poisson trains of 10 Hz and 100 s
-    python peer.py time TRAINS.npy    # 100 histograms, bins of 1 to 100 ms
-    python peer.py table RESULTS      # both sides side by side
+    python peer.py write CASE TRAINS.npy
+    python peer.py time CASE TRAINS.npy
+    python peer.py table RESULTS           # both sides side by side
+
+The cases: "tutorial", that of Elephant's parallel tutorial, 8 Poisson trains of
+10 Hz and 100 s in 100 histograms with bins of 1 to 100 ms; "recording", 200
+trains of 20 Hz and 600 s, 2.4 million spikes, in one with bins of 10 ms.
 
 "time" prints a JSON object for each run, with a checksum of all counts.
 """
@@ -14,19 +18,24 @@ import time
 import zlib
 
 RUNS = 5
+CASES = {  # trains, Hz, s, bins in ms
+    "tutorial": (8, 10, 100, list(range(1, 101))),
+    "recording": (200, 20, 600, [10]),
+}
 
 
-def write(path):
+def write(case, path):
     import numpy as np
     import quantities as pq
     from elephant.spike_train_generation import StationaryPoissonProcess
 
+    n, rate, stop, _ = CASES[case]
     np.random.seed(28)
-    trains = StationaryPoissonProcess(10 * pq.Hz, t_stop=100 * pq.s).generate_n_spiketrains(8)
+    trains = StationaryPoissonProcess(rate * pq.Hz, t_stop=stop * pq.s).generate_n_spiketrains(n)
     np.save(path, np.concatenate([np.column_stack((np.full(len(t), k), t.magnitude)) for k, t in enumerate(trains)]))
 
 
-def measure(path):
+def measure(case, path):
     import logging
     import warnings
 
@@ -38,9 +47,10 @@ def measure(path):
     # Elephant logs and warns of moved and dropped spikes: that is not measured.
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    n, _, stop, bins = CASES[case]
     rows = np.load(path)
-    trains = [neo.SpikeTrain(rows[rows[:, 0] == k, 1], units="s", t_stop=100 * pq.s) for k in range(8)]
-    bins = [b * pq.ms for b in np.linspace(1, 100, 100)]
+    trains = [neo.SpikeTrain(rows[rows[:, 0] == k, 1], units="s", t_stop=stop * pq.s) for k in range(n)]
+    bins = [b * pq.ms for b in bins]
     for run in range(1 + RUNS):
         start = time.perf_counter()
         hists = [time_histogram(trains, b) for b in bins]
@@ -50,22 +60,27 @@ def measure(path):
         checksum = 0
         for h in hists:
             checksum = zlib.crc32(h.magnitude.ravel().astype("<i8").tobytes(), checksum)
-        print(json.dumps({"metric": "time-histogram", "executor": "elephant", "workers": 1, "value": took, "unit": "s", "checksum": checksum}))
+        print(json.dumps({"case": case, "executor": "elephant", "workers": 1, "value": took,
+                          "spikes": len(rows) * len(bins), "checksum": checksum}))
 
 
 def table(path):
     with open(path) as f:
         results = [json.loads(line) for line in f]
-    checksums = {r["checksum"] for r in results}
-    if len(checksums) != 1:
-        sys.exit("the two sides count differently: %s" % checksums)
-    values = {}
-    for r in results:
-        values.setdefault(r["executor"], []).append(r["value"])
-    for name, v in values.items():
-        print("%-10s %9.3f ms (median of %d, %.3f to %.3f)" % (name, 1e3 * statistics.median(v), len(v), 1e3 * min(v), 1e3 * max(v)))
-    ratio = statistics.median(values["elephant"]) / statistics.median(values["parade"])
-    print("parade is %.0f times as fast, counts are equal (checksum %08x)" % (ratio, checksums.pop()))
+    for case in CASES:
+        mine = [r for r in results if r["case"] == case]
+        checksums = {r["checksum"] for r in mine}
+        if len(checksums) != 1:
+            sys.exit("the two sides count differently: %s" % checksums)
+        values = {}
+        for r in mine:
+            values.setdefault((r["executor"], r["workers"]), []).append(r["value"])
+        median = {key: statistics.median(v) for key, v in values.items()}
+        print("%s: %d spikes, counts are equal (checksum %08x)" % (case, mine[0]["spikes"], checksums.pop()))
+        for (name, workers), v in values.items():
+            print("  %-9s %d core%s %9.3f ms  %6.2f ns a spike  %6.1f x Elephant  (median of %d, %.3f to %.3f ms)" % (
+                name, workers, " " if workers == 1 else "s", 1e3 * median[name, workers], 1e9 * median[name, workers] / mine[0]["spikes"],
+                median["elephant", 1] / median[name, workers], len(v), 1e3 * min(v), 1e3 * max(v)))
 
 
-{"write": write, "time": measure, "table": table}[sys.argv[1]](sys.argv[2])
+{"write": write, "time": measure, "table": table}[sys.argv[1]](*sys.argv[2:])

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures spike.TimeHistogram and elephant.statistics.time_histogram in one run, on
-# one core and the same trains, and prints how many times faster Parade is.
+# one core and the same trains, and prints how many times faster Parade is; of a large
+# recording also on two cores.
 #
 #	bench/histogram/run.sh [ROUNDS]     # 3 by default; sides take turns
 #
@@ -23,18 +24,22 @@ fi
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-"$python" bench/histogram/peer.py write "$tmp/trains.npy"
 go build -o "$tmp/parade" bench/histogram/main.go
-
 pin=()
 if taskset -c 0 true 2>/dev/null; then
 	pin=(taskset -c 0)
 fi
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 GOMAXPROCS=1
-for _ in $(seq "$rounds"); do
-	"${pin[@]}" "$tmp/parade" "$tmp/trains.npy"
-	"${pin[@]}" "$python" bench/histogram/peer.py time "$tmp/trains.npy"
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+for case in tutorial recording; do
+	"$python" bench/histogram/peer.py write "$case" "$tmp/trains.npy"
+	for _ in $(seq "$rounds"); do
+		GOMAXPROCS=1 "${pin[@]}" "$tmp/parade" "$case" "$tmp/trains.npy" 1
+		"${pin[@]}" "$python" bench/histogram/peer.py time "$case" "$tmp/trains.npy"
+		if [ "$case" = recording ]; then
+			"$tmp/parade" "$case" "$tmp/trains.npy" 2
+		fi
+	done
 done >"$tmp/results.jsonl"
 
-echo "$(uname -sm), one core, $(go version | cut -d' ' -f3), $("$python" --version), $(date +%F)"
+echo "$(uname -sm), $(go version | cut -d' ' -f3), $("$python" --version), $(date +%F)"
 "$python" bench/histogram/peer.py table "$tmp/results.jsonl"
