@@ -1,27 +1,42 @@
-// Package mmap gives the bytes of a file without reading it: the system brings
-// in the pages that are looked at. Where files cannot be mapped, they are read.
+// Package mmap maps files read-only, so that a file larger than the memory can be
+// read, and only the pages that are touched are.
 //
-//	f, err := mmap.Open("recording.nwb")
+//	f, err := mmap.Open("recording.npy")
 //	defer f.Close()
-//	err = f.Read(func(data []byte) error { ... })
+//	err = f.Guard(func() error { sum(f.Data); return nil })
+//
+// A mapped file that somebody truncates is a trap: touching a page beyond its new
+// end is a SIGBUS, which ends a Go program. Inside Guard it is an error. On systems
+// without mmap, and on file systems that refuse it, Open reads the file.
 package mmap
 
 import (
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"runtime/debug"
 	"unsafe"
 )
 
-// ErrFault says that a page of a mapped file could not be read: the file was cut
-// short meanwhile, or its disk fails.
-var ErrFault = errors.New("a part of the file cannot be read; was it changed meanwhile, or does the disk fail?")
+// ErrChanged says that a file was truncated, or its disk failed, while it was
+// being read.
+var ErrChanged = errors.New("the file was cut or its disk failed while it was read")
 
-// File is an open file, all of it mapped for reading.
-type File struct{ data []byte }
+// ErrNotRegular says that a path is a directory, a device or a pipe, not a file
+// that can be mapped.
+var ErrNotRegular = errors.New("not a regular file")
 
-// Open maps a regular file. Its errors are those of package os.
+// File is a file in memory. Its Data must not be written to, nor used after Close.
+type File struct {
+	Data   []byte
+	mapped bool
+}
+
+// Open maps all of a regular file. The error is that of package os, or
+// ErrNotRegular. The file may be renamed or removed while it is mapped; what
+// others write to it in place may or may not be seen.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -32,55 +47,51 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	fail := func(err error) (*File, error) { return nil, &os.PathError{Op: "map", Path: path, Err: err} }
+	if !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "map", Path: path, Err: ErrNotRegular}
+	}
 	size := info.Size()
-	switch {
-	case !info.Mode().IsRegular():
-		return fail(errors.New("not a regular file"))
-	case size == 0: // systems refuse to map nothing
-		return &File{}, nil
-	case int64(int(size)) != size:
-		return fail(fmt.Errorf("its %d bytes are more than this machine can address", size))
+	if size > math.MaxInt {
+		return nil, &os.PathError{Op: "map", Path: path, Err: fmt.Errorf("%d bytes are more than this system can address", size)}
 	}
-	data, err := mapFile(f, int(size))
+	if size > 0 {
+		if data, err := mapFile(f, int(size)); err == nil {
+			return &File{Data: data, mapped: true}, nil
+		}
+	}
+	data, err := io.ReadAll(f)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	return &File{data: data}, nil
+	return &File{Data: data}, nil
 }
 
-// Bytes gives the whole file until Close. It is not to be written to. Code that
-// reads it outside of Read dies with the process on a page that cannot be read.
-func (f *File) Bytes() []byte { return f.data }
-
-// Read calls use with the whole file. A page that cannot be read ends it with
-// ErrFault, as long as use reads on the goroutine that it was called on.
-func (f *File) Read(use func(data []byte) error) (err error) {
+// Guard runs read, which touches f.Data on the calling goroutine only, and turns
+// a fault on a page that the file has lost into ErrChanged. Other panics pass.
+func (f *File) Guard(read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		p := recover()
-		if p == nil {
+		r := recover()
+		if r == nil {
 			return
 		}
-		if fault, ok := p.(interface{ Addr() uintptr }); ok && f.holds(fault.Addr()) {
-			err = ErrFault
-			return
+		fault, ok := r.(interface{ Addr() uintptr })
+		if !ok || len(f.Data) == 0 {
+			panic(r)
 		}
-		panic(p)
+		if from := uintptr(unsafe.Pointer(unsafe.SliceData(f.Data))); fault.Addr()-from >= uintptr(len(f.Data)) {
+			panic(r)
+		}
+		err = ErrChanged
 	}()
-	return use(f.data)
+	return read()
 }
 
-func (f *File) holds(address uintptr) bool {
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(f.data)))
-	return address >= start && address-start < uintptr(len(f.data))
-}
-
-// Close ends the mapping: what Bytes gave must not be touched any more.
+// Close gives the memory back. A second call does nothing.
 func (f *File) Close() error {
-	data := f.data
-	f.data = nil
-	if data == nil {
+	data := f.Data
+	f.Data = nil
+	if !f.mapped || data == nil {
 		return nil
 	}
 	return unmap(data)

@@ -1,9 +1,9 @@
 package mmap_test
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
-	"log"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,106 +12,99 @@ import (
 	"github.com/parade-go/parade/internal/mmap"
 )
 
-func Example() {
-	dir, err := os.MkdirTemp("", "mmap")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "file")
-	if err := os.WriteFile(path, []byte("spikes"), 0o600); err != nil {
-		log.Fatal(err)
-	}
-	f, err := mmap.Open(path)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer f.Close()
-	err = f.Read(func(data []byte) error {
-		fmt.Println(string(data))
-		return nil
-	})
-	fmt.Println(err)
-	// Output:
-	// spikes
-	// <nil>
-}
-
-func write(t *testing.T, data []byte) string {
+func write(t *testing.T, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpen(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if _, err := mmap.Open(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file that is not there: %v", err)
+	for name, content := range map[string][]byte{"empty": {}, "short": []byte("abc"), "long": bytes.Repeat([]byte{7}, 1<<20)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, err := mmap.Open(write(t, content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(f.Data, content) {
+				t.Errorf("%d bytes, want %d", len(f.Data), len(content))
+			}
+			for range 2 {
+				if err := f.Close(); err != nil || f.Data != nil {
+					t.Errorf("after Close: %d bytes, error %v", len(f.Data), err)
+				}
+			}
+		})
 	}
-	if _, err := mmap.Open(dir); err == nil {
-		t.Error("a directory was mapped")
+	if _, err := mmap.Open(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an absent file: error %v", err)
+	}
+	if _, err := mmap.Open(t.TempDir()); !errors.Is(err, mmap.ErrNotRegular) {
+		t.Errorf("a directory: error %v", err)
 	}
 }
 
-func TestEmptyFile(t *testing.T) {
-	t.Parallel()
-	f, err := mmap.Open(write(t, nil))
-	if err != nil {
-		t.Fatal(err)
+// sum touches every page of data.
+func sum(data []byte) (total int) {
+	for _, b := range data {
+		total += int(b)
 	}
-	if n := len(f.Bytes()); n != 0 {
-		t.Errorf("%d bytes, want 0", n)
-	}
-	for range 2 {
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
-	}
+	return total
 }
 
-func TestReadPassesOn(t *testing.T) {
+func TestGuard(t *testing.T) {
 	t.Parallel()
-	f, err := mmap.Open(write(t, []byte{1}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	want := errors.New("mine")
-	if err := f.Read(func([]byte) error { return want }); !errors.Is(err, want) {
-		t.Errorf("got %v, want the caller's error", err)
-	}
-	defer func() {
-		if p := recover(); p != "mine" {
-			t.Errorf("recovered %v, want the caller's panic", p)
-		}
-	}()
-	_ = f.Read(func([]byte) error { panic("mine") })
-}
-
-func TestReadOfFileCutShort(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("files are read here, not mapped")
-	}
-	path := write(t, make([]byte, 1<<20))
+	path := write(t, bytes.Repeat([]byte{1}, 1<<20))
 	f, err := mmap.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := os.Truncate(path, 0); err != nil {
+	total := 0
+	read := func() error { total = sum(f.Data); return nil }
+	if err := f.Guard(read); err != nil || total != 1<<20 {
+		t.Fatalf("total %d, error %v", total, err)
+	}
+	if want := errors.New("mine"); !errors.Is(f.Guard(func() error { return want }), want) {
+		t.Error("the error of read is lost")
+	}
+	if runtime.GOOS == "windows" {
+		return // the file was read
+	}
+	if err := os.Truncate(path, 4096); err != nil {
 		t.Fatal(err)
 	}
-	sum := byte(0)
-	err = f.Read(func(data []byte) error {
-		sum += data[len(data)-1]
-		return nil
-	})
-	if !errors.Is(err, mmap.ErrFault) {
-		t.Errorf("got %v (sum %d), want ErrFault", err, sum)
+	if err := f.Guard(read); !errors.Is(err, mmap.ErrChanged) {
+		t.Errorf("reading a file that was cut: error %v, want %v", err, mmap.ErrChanged)
+	}
+	buffer := make([]byte, 1<<20) // copying faults in assembly
+	if err := f.Guard(func() error { copy(buffer, f.Data); return nil }); !errors.Is(err, mmap.ErrChanged) {
+		t.Errorf("copying a file that was cut: error %v, want %v", err, mmap.ErrChanged)
+	}
+}
+
+func TestGuardLetsPanicsPass(t *testing.T) {
+	t.Parallel()
+	f, err := mmap.Open(write(t, []byte("abc")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, read := range map[string]func() error{
+		"a value":       func() error { panic("mine") },
+		"a nil pointer": func() error { var p *int; *p = 1; return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			f.Guard(read) //nolint:errcheck // it panics
+		})
 	}
 }
