@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"image"
 	"image/color"
 	"io"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/parade-go/parade/spike"
 	xfont "golang.org/x/image/font"
@@ -19,6 +21,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgpdf"
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
@@ -31,48 +34,49 @@ const (
 var (
 	ink    = color.RGBA{0x26, 0x32, 0x3e, 0xff}
 	faint  = color.RGBA{0x7a, 0x86, 0x92, 0xff}
+	pale   = color.RGBA{0xe4, 0xe8, 0xec, 0xff}
 	accent = color.RGBA{0x1f, 0x83, 0x99, 0xff}
+	red    = color.RGBA{0xd1, 0x49, 0x5b, 0xff}
+
+	// colours tell lines apart, also for eyes that see no red or green.
+	colours = []color.RGBA{accent, {0xdd, 0x8a, 0x1e, 0xff}, {0x7b, 0x5e, 0xa7, 0xff}, {0x4d, 0x8f, 0x3c, 0xff}, red, ink}
 )
 
-// prepareFolder makes the folder and sees whether a file can be made in it.
-func prepareFolder(folder string) error {
-	err := os.MkdirAll(folder, 0o755)
-	if err == nil {
-		var probe *os.File
-		if probe, err = os.CreateTemp(folder, ".figure-*"); err == nil {
-			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
-		}
-	}
-	return figureError(folder, err)
+// picture is a figure that is not drawn yet.
+type picture struct {
+	width, height vg.Length
+	draw          func(draw.Canvas)
 }
 
-func figureError(folder string, err error) error {
-	if err == nil {
-		return nil
+// figureEndings are the formats of figures, by the endings of their files.
+var figureEndings = []string{".png", ".svg", ".pdf"}
+
+// write writes the figure whole, in the format that the path's ending says.
+func (f picture) write(path string) error {
+	var canvas vg.CanvasWriterTo
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".png":
+		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(figureDPI), vgimg.UseBackgroundColor(color.White))}
+	case ".svg":
+		canvas = vgsvg.New(f.width, f.height)
+	case ".pdf":
+		canvas = vgpdf.New(f.width, f.height)
+	default:
+		return fmt.Errorf("%s: figures end in %s", path, strings.Join(figureEndings, ", "))
 	}
-	// The path in the system's error is that of a temporary file.
-	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
-		err = inner.Err
-	}
-	return fmt.Errorf("the figure cannot be written to %s: %w; choose another folder with --out", folder, err)
+	f.draw(draw.New(canvas))
+	return writeWhole(path, func(w io.Writer) error {
+		_, err := canvas.WriteTo(w)
+		return err
+	})
 }
 
-// drawFigure writes the figure in both formats and returns the files.
-func drawFigure(folder string, trains []spike.Train, h spike.Histogram) ([]string, error) {
-	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(figureWidth, figureHeight), vgimg.UseDPI(figureDPI), vgimg.UseBackgroundColor(color.White))}
-	svg := vgsvg.New(figureWidth, figureHeight)
+// writeBoth writes the figure as PNG and SVG into a folder and gives the files.
+func (f picture) writeBoth(folder, name string) ([]string, error) {
 	var files []string
-	for _, format := range []struct {
-		name   string
-		canvas vg.CanvasWriterTo
-	}{{"spikes.png", png}, {"spikes.svg", svg}} {
-		composeFigure(draw.New(format.canvas), trains, h)
-		path := filepath.Join(folder, format.name)
-		err := writeWhole(path, func(w io.Writer) error {
-			_, err := format.canvas.WriteTo(w)
-			return err
-		})
-		if err != nil {
+	for _, ending := range figureEndings[:2] {
+		path := filepath.Join(folder, name+ending)
+		if err := f.write(path); err != nil {
 			return nil, figureError(folder, err)
 		}
 		files = append(files, path)
@@ -80,9 +84,46 @@ func drawFigure(folder string, trains []spike.Train, h spike.Histogram) ([]strin
 	return files, nil
 }
 
+// prepareFolder makes the folder and sees whether a file can be made in it.
+func prepareFolder(folder string) error {
+	err := os.MkdirAll(folder, 0o755)
+	if err == nil {
+		err = tryFolder(folder)
+	}
+	return figureError(folder, err)
+}
+
+// tryFolder sees whether a file can be made in a folder.
+func tryFolder(folder string) error {
+	probe, err := os.CreateTemp(folder, ".parade-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+func figureError(folder string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the figure cannot be written to %s: %w; choose another folder with --out", folder, reason(err))
+}
+
+// reason takes the path out of the system's error, where it is that of a
+// temporary file.
+func reason(err error) error {
+	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+		return inner.Err
+	}
+	if inner := (*os.LinkError)(nil); errors.As(err, &inner) {
+		return inner.Err
+	}
+	return err
+}
+
 // writeWhole writes a file that is there completely or not at all.
 func writeWhole(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".figure-*")
+	f, err := os.CreateTemp(filepath.Dir(path), ".parade-*")
 	if err != nil {
 		return err
 	}
@@ -103,52 +144,93 @@ func writeWhole(path string, write func(io.Writer) error) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// composeFigure draws the raster above the histogram, over one time axis.
-func composeFigure(c draw.Canvas, trains []spike.Train, h spike.Histogram) {
-	const margin, gap, title = 12, 8, 20
-	c = draw.Crop(c, margin, -margin, margin, -margin)
+// drawFigure writes the demo's figure, a raster above a histogram, and returns
+// the files.
+func drawFigure(folder string, trains []spike.Train, h spike.Histogram) ([]string, error) {
 	start, stop := trains[0].TStart, trains[0].TStop
-	unitName := trains[0].Unit.String()
-
-	raster := newPanel(start, stop)
-	raster.Y.Label.Text = "train"
-	raster.Y.Min, raster.Y.Max = 0.4, float64(len(trains))+0.6
-	if len(trains) <= 16 {
-		var ticks []plot.Tick
-		for i, t := range trains {
-			ticks = append(ticks, plot.Tick{Value: float64(i + 1), Label: shortened(trainName(t, i), 12)})
-		}
-		raster.Y.Tick.Marker = plot.ConstantTicks(ticks)
+	rows := make([]rasterRow, len(trains))
+	for i, t := range trains {
+		rows[i] = newRasterRow(t, i, start, stop)
 	}
-	raster.Y.Tick.Length = 0
+	raster := newRaster(rows, start, stop)
+	raster.title, raster.share = describe(trains), 0.6
 	raster.HideX()
-	raster.Add(rasterPlot{trains})
-
-	bars := newPanel(start, stop)
-	bars.X.Label.Text = "time (" + unitName + ")"
-	bars.Y.Label.Text = "spikes per " + quantity(h.BinSize)
-	bars.Y.Min, bars.Y.Max = 0, math.Max(1, 1.05*slices.Max(h.Samples))
-	bars.Add(barPlot{h})
-
-	heading := draw.TextStyle{Color: ink, Font: sans(11), Handler: plot.DefaultTextHandler, YAlign: draw.YTop}
-	heading.Font.Weight = xfont.WeightBold
-	above := draw.Crop(c, 0, 0, (c.Max.Y-c.Min.Y)*0.40+gap, -title)
-	below := draw.Crop(c, 0, 0, 0, -(c.Max.Y-c.Min.Y)*0.60)
-
-	// Both data areas begin and end at the same place.
-	a, b := raster.DataCanvas(above), bars.DataCanvas(below)
-	left, right := max(a.Min.X, b.Min.X), min(a.Max.X, b.Max.X)
-	above = draw.Crop(above, left-a.Min.X, right-a.Max.X, 0, 0)
-	below = draw.Crop(below, left-b.Min.X, right-b.Max.X, 0, 0)
-	c.FillText(heading, vg.Point{X: left, Y: c.Max.Y}, describe(trains))
-	raster.Draw(above)
-	bars.Draw(below)
+	bars := newBars(h)
+	bars.share = 0.4
+	bars.X.Min, bars.X.Max = start, stop
+	return picture{figureWidth, figureHeight, stack{raster, bars}.draw}.writeBoth(folder, "spikes")
 }
 
-// newPanel is a plot with quiet axes from start to stop.
-func newPanel(start, stop float64) *plot.Plot {
+// speedup is a line of a figure of speed-ups: how many times faster than the
+// plain loop an executor was with each number of workers.
+type speedup struct {
+	name    string
+	workers []int
+	gain    []float64
+}
+
+// drawSpeedup writes a figure of speed-ups over numbers of workers, with the
+// ideal as a dashed line, and returns the files: speedup.png and speedup.svg.
+func drawSpeedup(folder, title string, lines []speedup) ([]string, error) {
+	return speedupFigure(title, lines).writeBoth(folder, "speedup")
+}
+
+func speedupFigure(title string, lines []speedup) picture {
+	most, top := 1, 1.0
+	seen := map[int]bool{}
+	for _, l := range lines {
+		for i, n := range l.workers {
+			seen[n] = true
+			most, top = max(most, n), max(top, l.gain[i])
+		}
+	}
+	p := newPanel()
+	p.title, p.share = title, 1
+	p.X.Label.Text, p.Y.Label.Text = "workers", "speed-up over the plain loop"
+	p.X.Min, p.X.Max = 0, float64(most)*1.06
+	p.Y.Min, p.Y.Max = 0, 1.06*max(top, float64(most))
+	p.X.Tick.Marker = workerTicks(seen)
+	p.Y.Tick.Marker = labelledTicks(5)
+	p.Add(rules{})
+	ideal := line{xs: []float64{0, p.Y.Max}, ys: []float64{0, p.Y.Max}, style: draw.LineStyle{Color: faint, Width: 1, Dashes: []vg.Length{4, 3}}}
+	p.Add(ideal)
+	p.Legend.Add("ideal", ideal)
+	for i, l := range lines {
+		xs := make([]float64, len(l.workers))
+		for k, n := range l.workers {
+			xs[k] = float64(n)
+		}
+		shown := line{xs: xs, ys: l.gain, style: draw.LineStyle{Color: colours[i%len(colours)], Width: 1.6}, dots: 2.6}
+		p.Add(shown)
+		p.Legend.Add(l.name, shown)
+	}
+	p.Legend.Left, p.Legend.Top = true, true
+	return picture{12 * vg.Centimeter, 10 * vg.Centimeter, stack{p}.draw}
+}
+
+// workerTicks labels the numbers of workers that were tried, of many only some.
+func workerTicks(seen map[int]bool) plot.Ticker {
+	var ticks []plot.Tick
+	for n := range seen {
+		ticks = append(ticks, plot.Tick{Value: float64(n), Label: strconv.Itoa(n)})
+	}
+	if len(ticks) > 12 {
+		return labelledTicks(8)
+	}
+	return plot.ConstantTicks(ticks)
+}
+
+// panel is one of the plots of a figure.
+type panel struct {
+	*plot.Plot
+	title  string  // a line above it, "" for none
+	remark string  // goes on beside the title
+	share  float64 // of the figure's height
+}
+
+// newPanel is a plot with quiet axes.
+func newPanel() panel {
 	p := plot.New()
-	p.X.Min, p.X.Max = start, stop
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.LineStyle.Color, axis.LineStyle.Width = faint, 0.6
 		axis.Tick.LineStyle = axis.LineStyle
@@ -159,11 +241,57 @@ func newPanel(start, stop float64) *plot.Plot {
 		axis.Padding = 4
 	}
 	p.X.Tick.Marker, p.Y.Tick.Marker = labelledTicks(10), labelledTicks(4)
-	return p
+	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = sans(8.5), ink
+	p.Legend.Padding, p.Legend.ThumbnailWidth = 2, 18
+	p.Legend.XOffs, p.Legend.YOffs = 8, -4
+	return panel{Plot: p, share: 1}
 }
 
 func sans(size vg.Length) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
+}
+
+// stack draws panels one above the other. Their data areas begin and end at the
+// same place, so that they can share a time axis.
+type stack []panel
+
+func (s stack) draw(c draw.Canvas) {
+	const margin, gap, title = 12, 10, 20
+	c = draw.Crop(c, margin, -margin, margin, -margin)
+	free, shares := c.Max.Y-c.Min.Y-gap*vg.Length(len(s)-1), 0.0
+	for _, p := range s {
+		shares += p.share
+		if p.title != "" {
+			free -= title
+		}
+	}
+	places := make([]draw.Canvas, len(s))
+	left, right := c.Min.X, c.Max.X
+	top := c.Max.Y
+	for i, p := range s {
+		if p.title != "" {
+			top -= title
+		}
+		height := free * vg.Length(p.share/shares)
+		places[i] = draw.Crop(c, 0, 0, top-height-c.Min.Y, top-c.Max.Y)
+		data := p.DataCanvas(places[i])
+		left, right = max(left, data.Min.X), min(right, data.Max.X)
+		top -= height + gap
+	}
+	for i, p := range s {
+		data := p.DataCanvas(places[i])
+		place := draw.Crop(places[i], left-data.Min.X, right-data.Max.X, 0, 0)
+		if p.title != "" {
+			bold := draw.TextStyle{Color: ink, Font: sans(11), Handler: plot.DefaultTextHandler, YAlign: draw.YBottom}
+			bold.Font.Weight = xfont.WeightBold
+			at := vg.Point{X: left, Y: place.Max.Y + 7}
+			text := shortened(p.title, 60)
+			c.FillText(bold, at, text)
+			at.X += bold.Width(text) + 8
+			c.FillText(draw.TextStyle{Color: faint, Font: sans(9.5), Handler: plot.DefaultTextHandler, YAlign: draw.YBottom}, at, p.remark)
+		}
+		p.Draw(place)
+	}
 }
 
 func shortened(text string, most int) string {
@@ -188,44 +316,205 @@ func (about labelledTicks) Ticks(lowest, highest float64) []plot.Tick {
 	return ticks
 }
 
-// rasterPlot draws a stroke for each spike. Spikes that fall on one place are
-// drawn once, so that a long recording makes no larger a figure.
-type rasterPlot struct{ trains []spike.Train }
+// rules are faint lines at the ticks of the y axis.
+type rules struct{}
 
 // Plot implements plot.Plotter.
-func (r rasterPlot) Plot(c draw.Canvas, p *plot.Plot) {
-	const resolution = 0.25 // points
+func (rules) Plot(c draw.Canvas, p *plot.Plot) {
+	_, toY := p.Transforms(&c)
+	for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
+		c.StrokeLine2(draw.LineStyle{Color: pale, Width: 0.6}, c.Min.X, toY(tick.Value), c.Max.X, toY(tick.Value))
+	}
+}
+
+// line draws lines from point to point, and a dot at each where dots is the
+// radius of one.
+type line struct {
+	xs, ys []float64
+	style  draw.LineStyle
+	dots   vg.Length
+}
+
+// Plot implements plot.Plotter.
+func (l line) Plot(c draw.Canvas, p *plot.Plot) {
 	toX, toY := p.Transforms(&c)
-	height := toY(2) - toY(1)
-	style := draw.LineStyle{Color: ink, Width: 0.7}
-	for i, t := range r.trains {
-		places := make([]bool, int((c.Max.X-c.Min.X)/resolution)+2)
-		for _, spike := range t.Times {
-			if x := toX(spike); x >= c.Min.X && x <= c.Max.X {
-				places[int((x-c.Min.X)/resolution+0.5)] = true
+	points := make([]vg.Point, len(l.xs))
+	for i := range points {
+		points[i] = vg.Point{X: toX(l.xs[i]), Y: toY(l.ys[i])}
+	}
+	c.StrokeLines(l.style, c.ClipLinesXY(points)...)
+	for _, at := range points {
+		if l.dots > 0 && c.Contains(at) {
+			c.DrawGlyph(draw.GlyphStyle{Color: l.style.Color, Radius: l.dots, Shape: draw.CircleGlyph{}}, at)
+		}
+	}
+}
+
+// Thumbnail implements plot.Thumbnailer.
+func (l line) Thumbnail(c *draw.Canvas) {
+	y := c.Center().Y
+	c.StrokeLine2(l.style, c.Min.X, y, c.Max.X, y)
+	if l.dots > 0 {
+		c.DrawGlyph(draw.GlyphStyle{Color: l.style.Color, Radius: l.dots, Shape: draw.CircleGlyph{}}, c.Center())
+	}
+}
+
+// rasterRow is the spikes of a train as a raster shows them: how many fall on
+// each of rasterPlaces places. It is all that a figure needs of a long train.
+type rasterRow struct {
+	Name   string
+	Counts []uint32 // nil without spikes
+}
+
+// rasterPlaces is a quarter of a point, the width of a stroke's middle.
+const rasterPlaces = 1920
+
+func newRasterRow(t spike.Train, index int, start, stop float64) rasterRow {
+	row := rasterRow{Name: trainName(t, index)}
+	for _, at := range t.Times {
+		if !(start <= at && at <= stop) {
+			continue
+		}
+		if row.Counts == nil {
+			row.Counts = make([]uint32, rasterPlaces)
+		}
+		place := 0
+		if stop > start {
+			place = min(int((at-start)/(stop-start)*rasterPlaces), rasterPlaces-1)
+		}
+		row.Counts[place]++
+	}
+	return row
+}
+
+// newRaster is a panel with a row for each train, the first one at the bottom.
+func newRaster(rows []rasterRow, start, stop float64) panel {
+	p := newPanel()
+	p.X.Min, p.X.Max = start, stop
+	p.Y.Label.Text = "train"
+	p.Y.Min, p.Y.Max = 0.4, float64(len(rows))+0.6
+	if len(rows) <= 16 {
+		var ticks []plot.Tick
+		for i, row := range rows {
+			ticks = append(ticks, plot.Tick{Value: float64(i + 1), Label: shortened(row.Name, 12)})
+		}
+		p.Y.Tick.Marker = plot.ConstantTicks(ticks)
+	}
+	p.Y.Tick.Length = 0
+	p.Add(rasterPlot(rows))
+	return p
+}
+
+type rasterPlot []rasterRow
+
+// Plot implements plot.Plotter. Spikes that fall on one place are one stroke; of
+// so many strokes that they would hide each other, and make a file too large for
+// a browser, it draws a picture instead, darker where there are more spikes.
+func (r rasterPlot) Plot(c draw.Canvas, p *plot.Plot) {
+	const mostStrokes = 25_000
+	strokes := 0
+	for _, row := range r {
+		for _, n := range row.Counts {
+			if n > 0 {
+				strokes++
 			}
 		}
+	}
+	toX, toY := p.Transforms(&c)
+	bottom, top := toY(0.5), toY(float64(len(r))+0.5)
+	left, right := toX(p.X.Min), toX(p.X.Max)
+	if strokes > mostStrokes {
+		c.DrawImage(vg.Rectangle{Min: vg.Point{X: left, Y: bottom}, Max: vg.Point{X: right, Y: top}}, r.image())
+		return
+	}
+	height := (top - bottom) / vg.Length(max(1, len(r)))
+	style := draw.LineStyle{Color: ink, Width: 0.7}
+	for i, row := range r {
 		middle := toY(float64(i + 1))
-		for place, spiked := range places {
-			if spiked {
-				x := c.Min.X + vg.Length(place)*resolution
+		for place, n := range row.Counts {
+			if n > 0 {
+				x := left + (right-left)*(vg.Length(place)+0.5)/rasterPlaces
 				c.StrokeLine2(style, x, middle-0.38*height, x, middle+0.38*height)
 			}
 		}
 	}
 }
 
-// barPlot draws a histogram as one filled outline.
-type barPlot struct{ h spike.Histogram }
-
-// Plot implements plot.Plotter.
-func (b barPlot) Plot(c draw.Canvas, p *plot.Plot) {
-	toX, toY := p.Transforms(&c)
-	times := append(b.h.Times(), b.h.TStop().Value)
-	outline := []vg.Point{{X: toX(times[0]), Y: toY(0)}}
-	for k, v := range b.h.Samples {
-		outline = append(outline, vg.Point{X: toX(times[k]), Y: toY(v)}, vg.Point{X: toX(times[k+1]), Y: toY(v)})
+// image shows how dense spikes are: three pixels for each row and a gap where
+// there is room for it.
+func (r rasterPlot) image() image.Image {
+	const each = 4
+	busiest := 1.0
+	for _, row := range r {
+		for _, n := range row.Counts {
+			busiest = max(busiest, float64(n))
+		}
 	}
-	outline = append(outline, vg.Point{X: toX(times[len(times)-1]), Y: toY(0)})
-	c.FillPolygon(accent, outline)
+	dots := image.NewNRGBA(image.Rect(0, 0, rasterPlaces, each*len(r)))
+	for i, row := range r {
+		y := each * (len(r) - 1 - i)
+		for x, n := range row.Counts {
+			if n == 0 {
+				continue
+			}
+			shade := 0.35 + 0.65*math.Log1p(float64(n))/math.Log1p(busiest)
+			dot := color.NRGBA{ink.R, ink.G, ink.B, uint8(255 * shade)}
+			for dy := range each - 1 {
+				dots.SetNRGBA(x, y+dy, dot)
+			}
+		}
+	}
+	return dots
+}
+
+// newBars is a panel with a time histogram.
+func newBars(h spike.Histogram) panel {
+	p := newPanel()
+	p.X.Min, p.X.Max = h.TStart.Value, h.TStop().Value
+	p.X.Label.Text = "time (" + h.TStart.Unit.String() + ")"
+	switch h.Output {
+	case spike.OutputCounts:
+		p.Y.Label.Text = "spikes per " + quantity(h.BinSize)
+	case spike.OutputMean:
+		p.Y.Label.Text = "spikes per train and " + quantity(h.BinSize)
+	case spike.OutputRate:
+		p.Y.Label.Text = "rate (" + h.Unit.String() + ")"
+	}
+	p.Y.Min, p.Y.Max = 0, roomAbove(h.Samples)
+	p.Add(bars{edges: append(h.Times(), h.TStop().Value), heights: h.Samples, colour: accent})
+	return p
+}
+
+// roomAbove is where an axis ends that begins at 0 and shows all values.
+func roomAbove(values []float64) float64 {
+	top := 0.0
+	for _, v := range values {
+		top = max(top, v)
+	}
+	if top == 0 {
+		return 1
+	}
+	return 1.05 * top
+}
+
+// bars draws adjacent bars as one filled outline. edges has one more than heights.
+type bars struct {
+	edges, heights []float64
+	colour         color.Color
+}
+
+// Plot implements plot.Plotter. Where there are more bars than places on paper
+// it draws the highest of each place.
+func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
+	const most = 4000
+	toX, toY := p.Transforms(&c)
+	each := (len(b.heights) + most - 1) / most
+	outline := []vg.Point{{X: toX(b.edges[0]), Y: toY(0)}}
+	for k := 0; k < len(b.heights); k += each {
+		to := min(k+each, len(b.heights))
+		y := toY(slices.Max(b.heights[k:to]))
+		outline = append(outline, vg.Point{X: toX(b.edges[k]), Y: y}, vg.Point{X: toX(b.edges[to]), Y: y})
+	}
+	outline = append(outline, vg.Point{X: toX(b.edges[len(b.heights)]), Y: toY(0)})
+	c.FillPolygon(b.colour, outline)
 }
