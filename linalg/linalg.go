@@ -1,0 +1,194 @@
+// Package linalg computes the matrix factorisations of numpy.linalg on the
+// types of gonum's package mat, with the LAPACK that the machine has.
+//
+//	a := mat.NewDense(1000, 1000, data)
+//	f, err := linalg.SVD(a)      // f.U · diag(f.S) · f.VT = a
+//	q, err := linalg.ThinQR(a)   // q.Q · q.R = a
+//	x, err := linalg.Solve(a, b) // a · x = b
+//	backend, err := linalg.Backend()
+//	fmt.Println(backend) // OpenBLAS 0.3.21 (libopenblas.so.0, 32-bit integers, 2 threads)
+//
+// # Back ends
+//
+// The library is looked for at run time, at the first call: OpenBLAS, Intel
+// MKL, BLIS with LAPACK, the reference LAPACK, Apple's Accelerate. Where there
+// is none, gonum's pure Go does the work. The environment variable
+// PARADE_LINALG chooses instead: openblas, mkl, blis, lapack, accelerate, gonum,
+// or the path of a library, such as the OpenBLAS that comes with a pip NumPy
+// (numpy.libs/libscipy_openblas64_-*.so). What is asked for and cannot be loaded
+// is an error of every call, never replaced silently. A program built with the tag
+// static, or for another system than Linux and macOS, has gonum only.
+//
+// # Contract
+//
+// Results mean what numpy.linalg's mean: shapes, order, which triangle is read.
+// Signs of singular vectors and eigenvectors are the library's. Arguments are not
+// changed and results share no memory with them. NaN and infinities are refused.
+// Every function may be called from many goroutines at a time; the package lets
+// so many calls run, with so many threads each, that they stay within the cores
+// granted to the process. The number of threads can change the last bits of a
+// result: with OMP_NUM_THREADS=1 (or OPENBLAS_NUM_THREADS=1) it is always one.
+//
+// Functions are generic over the argument so that an instance can be declared
+// for other processes: parade.Func("svd", linalg.SVD[*mat.Dense]).
+package linalg
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Errors that callers branch on; every error of this package wraps one of them
+// and says the shape of the matrix.
+var (
+	// ErrShape says that a matrix has the wrong shape for what is asked, or one
+	// that the library cannot address.
+	ErrShape = errors.New("bad shape")
+	// ErrNotFinite says that a matrix holds a NaN or an infinity, or that a
+	// result would.
+	ErrNotFinite = errors.New("not finite")
+	// ErrNotConverged says that an iteration did not converge.
+	ErrNotConverged = errors.New("did not converge")
+	// ErrNotPositiveDefinite says that a matrix has no Cholesky factor.
+	ErrNotPositiveDefinite = errors.New("not positive definite")
+	// ErrSingular says that a matrix has no inverse.
+	ErrSingular = errors.New("singular matrix")
+	// ErrBackend says that the library that PARADE_LINALG asks for is unknown
+	// or cannot be used.
+	ErrBackend = errors.New("no such back end")
+)
+
+// matrix is a row-major copy of an argument without gaps. LAPACK overwrites it.
+type matrix struct {
+	rows, cols int
+	data       []float64
+}
+
+func newMatrix(rows, cols int) matrix {
+	return matrix{rows, cols, make([]float64, rows*cols)}
+}
+
+func (a matrix) String() string { return fmt.Sprintf("%d×%d matrix", a.rows, a.cols) }
+
+// dense hands the memory to the caller. gonum has no matrices of 0×n: they
+// become the empty Dense.
+func (a matrix) dense() *mat.Dense {
+	if len(a.data) == 0 {
+		return new(mat.Dense)
+	}
+	return mat.NewDense(a.rows, a.cols, a.data)
+}
+
+// part says which elements of a symmetric matrix are read.
+type part uint8
+
+const (
+	whole part = iota
+	lower      // numpy's UPLO='L'
+)
+
+// read copies an argument. With lower it mirrors the lower triangle and does not
+// look at the other. A panic of the argument's own methods, as of a nil *mat.Dense,
+// becomes an error.
+func read(op string, a mat.Matrix, which part) (m matrix, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("linalg: %s: %w: the matrix cannot be read: %v", op, ErrShape, x)
+		}
+	}()
+	if a == nil {
+		return m, fmt.Errorf("linalg: %s: %w: the matrix is nil", op, ErrShape)
+	}
+	rows, cols := a.Dims()
+	if which == lower && rows != cols {
+		return m, notSquare(op, rows, cols)
+	}
+	m = newMatrix(rows, cols)
+	if raw, ok := a.(mat.RawMatrixer); ok {
+		r := raw.RawMatrix()
+		for i := range rows {
+			copy(m.data[i*cols:(i+1)*cols], r.Data[i*r.Stride:i*r.Stride+cols])
+		}
+	} else {
+		for i := range rows {
+			row := m.data[i*cols : (i+1)*cols]
+			for j := range row {
+				if which == whole || j <= i {
+					row[j] = a.At(i, j)
+				}
+			}
+		}
+	}
+	if which == lower {
+		for i := range rows {
+			for j := range i {
+				m.data[j*cols+i] = m.data[i*cols+j]
+			}
+		}
+	}
+	for k, v := range m.data {
+		if !finite(v) {
+			return m, fmt.Errorf("linalg: %s of a %v: %w: element (%d, %d) is %v", op, m, ErrNotFinite, k/cols, k%cols, v)
+		}
+	}
+	return m, nil
+}
+
+// readSquare is read for what only square matrices have.
+func readSquare(op string, a mat.Matrix) (matrix, error) {
+	m, err := read(op, a, whole)
+	if err == nil && m.rows != m.cols {
+		err = notSquare(op, m.rows, m.cols)
+	}
+	return m, err
+}
+
+func notSquare(op string, rows, cols int) error {
+	return fmt.Errorf("linalg: %s of a %d×%d matrix: %w: it must be square", op, rows, cols, ErrShape)
+}
+
+// finite reports whether v is a number: the difference of an infinity to itself is
+// a NaN.
+func finite(v float64) bool { return v-v == 0 }
+
+// fail words the error of an operation on m.
+func fail(op string, m matrix, err error) error {
+	return fmt.Errorf("linalg: %s of a %v: %w", op, m, err)
+}
+
+func identity(n int) matrix {
+	m := newMatrix(n, n)
+	for i := range n {
+		m.data[i*n+i] = 1
+	}
+	return m
+}
+
+// transpose returns the transpose, by blocks that fit the cache.
+func (a matrix) transpose() matrix {
+	const block = 32
+	t := newMatrix(a.cols, a.rows)
+	for i0 := 0; i0 < a.rows; i0 += block {
+		for j0 := 0; j0 < a.cols; j0 += block {
+			for i := i0; i < min(i0+block, a.rows); i++ {
+				for j := j0; j < min(j0+block, a.cols); j++ {
+					t.data[j*a.rows+i] = a.data[i*a.cols+j]
+				}
+			}
+		}
+	}
+	return t
+}
+
+// overflowed tells whether a result went beyond the largest float64.
+func overflowed(values []float64) bool {
+	for _, v := range values {
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			return true
+		}
+	}
+	return false
+}
