@@ -81,6 +81,8 @@ func (p *plan) decode(r *Reader, v unsafe.Pointer) {
 		if err := p.unmarshal(v, r.Bytes(), r); err != nil {
 			r.Fail(err)
 		}
+	case opMatrix:
+		p.decodeMatrix(r, v)
 	case opBlank:
 		r.take(int(p.size))
 	}

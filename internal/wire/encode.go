@@ -101,6 +101,8 @@ func (p *plan) encode(b *Buffer, v unsafe.Pointer) error {
 			return err
 		}
 		b.Bytes(data)
+	case opMatrix:
+		return p.encodeMatrix(b, v)
 	case opBlank:
 		b.zeros(int(p.size))
 	}

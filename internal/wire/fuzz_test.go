@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 // kitchen has a field of everything that can travel.
@@ -44,6 +46,8 @@ type kitchen struct {
 	Addr  netip.Addr
 	Label label
 	Emb   stamped
+	Mat   *mat.Dense
+	Tri   mat.TriDense
 	inner
 }
 
@@ -61,7 +65,8 @@ func fullKitchen() kitchen {
 		Err: fmt.Errorf("x: %w", &fs.PathError{Op: "open", Path: "p", Err: io.EOF}),
 		T:   time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("X", 3600)), D: time.Second,
 		Big: big.NewInt(7), Rat: *big.NewRat(1, 3), Addr: netip.MustParseAddr("::1"), Label: label{"l"},
-		Emb: stamped{time.Unix(1, 0).UTC(), 3}, inner: inner{1, "b"},
+		Emb: stamped{time.Unix(1, 0).UTC(), 3}, Mat: mat.NewDense(2, 3, []float64{1, 2, 3, 4, 5, 6}),
+		Tri: *mat.NewTriDense(2, mat.Lower, []float64{1, 0, 2, 3}), inner: inner{1, "b"},
 	}
 }
 

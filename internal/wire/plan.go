@@ -40,6 +40,7 @@ const (
 	opError               // AppendError
 	opTime                // see time.go
 	opMarshal             // length and bytes from the type's own method
+	opMatrix              // the struct behind a matrix, see matrix.go
 	opBlank               // zeros in place of a field that is named _
 )
 
@@ -57,6 +58,7 @@ type plan struct {
 	elem   *plan
 	key    *plan
 	fields []field
+	matrix *matrixMethods // elem is the plan of what they pass
 
 	hashOnce sync.Once
 	hash     uint64
@@ -133,6 +135,14 @@ func (c *compiler) compile(t reflect.Type, path string) (*plan, error) {
 	c.plans[t] = p
 	c.order = append(c.order, t)
 
+	if m := matrixOf(t); m != nil {
+		elem, err := c.compile(m.get.Type().Out(0), path)
+		if err != nil {
+			return nil, err
+		}
+		p.op, p.matrix, p.elem, p.least = opMatrix, m, elem, elem.least
+		return p, nil
+	}
 	if f := binaryFormat(t); f != notMarshaled {
 		p.op, p.format, p.least = opMarshal, f, 1
 		return p, nil
@@ -397,7 +407,7 @@ func describe(w io.Writer, t reflect.Type, seen map[reflect.Type]int) {
 	}
 	seen[t] = len(seen)
 	fmt.Fprintf(w, "%s %s.%s %d ", t.Kind(), t.PkgPath(), t.Name(), t.Size())
-	if p, ok := plans.Load(t); ok && (p.(*plan).op == opMarshal || p.(*plan).op == opTime) {
+	if p, ok := plans.Load(t); ok && (p.(*plan).op == opMarshal || p.(*plan).op == opMatrix || p.(*plan).op == opTime) {
 		fmt.Fprintf(w, "format %d;", p.(*plan).format)
 		return
 	}

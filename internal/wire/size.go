@@ -67,6 +67,8 @@ func (s *sizer) size(p *plan, v unsafe.Pointer) int {
 	case opMarshal:
 		// The method that would tell can be as slow as encoding.
 		return 8 + ownMemory(reflect.NewAt(p.typ, v).Elem())
+	case opMatrix:
+		return s.size(p.elem, p.matrix.raw(p.typ, v).Addr().UnsafePointer())
 	default:
 		return p.least
 	}
