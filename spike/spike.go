@@ -15,6 +15,7 @@ package spike
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Errors that callers branch on; every error of this package wraps one of them
@@ -57,7 +58,9 @@ type TrainError struct {
 }
 
 // Error gives "train 3: " and what is wrong with it.
-func (e *TrainError) Error() string { return fmt.Sprintf("spike: train %d: %v", e.Index, e.Err) }
+func (e *TrainError) Error() string {
+	return fmt.Sprintf("spike: train %d: %s", e.Index, strings.TrimPrefix(e.Err.Error(), "spike: "))
+}
 
 // Unwrap gives what is wrong with the train.
 func (e *TrainError) Unwrap() error { return e.Err }
