@@ -11,6 +11,7 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/internal/cores"
+	"github.com/parade-go/parade/linalg"
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
@@ -38,8 +39,11 @@ on every executor of this machine, and checks that all give the same bits:
   example 2   time histograms over bin sizes, the trains as bound argument
   benchmark   100 bin sizes: a plain loop beside the executors, on the tutorial's
               trains and on a recording of 200 neurons and one hour
+  example 3   singular value decompositions of 20 random matrices, by one to all
+              workers (not with --spikes)
 
-It ends with a figure, a raster above a histogram, as PNG and SVG.
+It ends with figures as PNG and SVG: a raster above a histogram, and the speed-up
+of example 3 by number of workers.
 
 With --spikes it does the same on a recording of yours: a .csv file whose first
 line names the columns, such as "train,time_ms", or a .npy file of times or of
@@ -64,7 +68,7 @@ rows of train and time. --unit is needed where the file does not say it.`,
 	f.TextVar(&opts.read.Unit, "unit", unit.Dimensionless, "`unit` of the times, such as ms, where the file does not say it")
 	f.TextVar(&opts.read.TStart, "t-start", unit.Time{}, "`time` at which the recording begins (default 0)")
 	f.TextVar(&opts.read.TStop, "t-stop", unit.Time{}, "`time` at which the recording ends (default: the last spike)")
-	f.StringVar(&opts.out, "out", "parade-demo", "`folder` for the figure")
+	f.StringVar(&opts.out, "out", "parade-demo", "`folder` for the figures")
 	f.StringSliceVar(&opts.on, "on", executorKinds, "`executors` to run on")
 	f.BoolVar(&opts.quick, "quick", false, "a short benchmark, without the long recording")
 	f.Uint64Var(&opts.seed, "seed", 1, "seed of the Poisson trains")
@@ -110,6 +114,8 @@ type demo struct {
 	out  *terminal
 	bar  *progress
 	on   []opened
+
+	files []string // figures
 }
 
 func runDemo(ctx context.Context, opts demoOptions, stdout, stderr io.Writer) (err error) {
@@ -124,6 +130,10 @@ func runDemo(ctx context.Context, opts demoOptions, stdout, stderr io.Writer) (e
 	bins, err := binSizes(trains, exampleBins)
 	if err != nil {
 		return &inputError{fmt.Errorf("%s: %w", opts.spikes, err)}
+	}
+	backend, err := linalg.Backend()
+	if err != nil {
+		return err
 	}
 	if err := prepareFolder(opts.out); err != nil {
 		return err
@@ -147,7 +157,12 @@ func runDemo(ctx context.Context, opts demoOptions, stdout, stderr io.Writer) (e
 	if err := d.benchmarks(trains); err != nil {
 		return err
 	}
-	if err := d.figure(trains, histograms[0]); err != nil {
+	if opts.spikes == "" {
+		if err := d.decompositions(backend); err != nil {
+			return err
+		}
+	}
+	if err := d.figures(trains, histograms[0]); err != nil {
 		return err
 	}
 	return d.out.err
@@ -229,7 +244,7 @@ func (d *demo) rates(trains []spike.Train) error {
 	if more := len(trains) - most; more > 0 {
 		d.out.note(fmt.Sprintf("and %s more", plural(more, "train")))
 	}
-	return d.verdict(func(i int) bool { return sameRates(columns[i], columns[0]) })
+	return d.verdict(d.on, func(i int) bool { return sameRates(columns[i], columns[0]) })
 }
 
 // histograms is the tutorial's example 2.
@@ -252,7 +267,7 @@ func (d *demo) histograms(trains []spike.Train, bins []unit.Time) ([]spike.Histo
 		})
 	}
 	d.out.table("rrrrl", rows)
-	return results[0], d.verdict(func(i int) bool { return sameHistograms(results[i], results[0]) })
+	return results[0], d.verdict(d.on, func(i int) bool { return sameHistograms(results[i], results[0]) })
 }
 
 // coverage is the part of the trains' duration that the bins cover.
@@ -319,14 +334,15 @@ func (d *demo) benchmark(title string, trains []spike.Train) error {
 		return err
 	}
 	d.bar.clear()
-	d.printRuns(runs)
-	return d.verdict(func(i int) bool { return sameHistograms(results[i], want) })
+	d.printRuns(runs, "a histogram", benchmarkBins)
+	return d.verdict(d.on, func(i int) bool { return sameHistograms(results[i], want) })
 }
 
 // contender is one line of a benchmark.
 type contender struct {
 	name   string
 	call   func(watch bool) error
+	check  func()         // what to do after a call that is not measured, or nil
 	report *parade.Report // of the last call; nil for the plain loop
 	times  []time.Duration
 	wall   time.Duration // the median
@@ -358,6 +374,9 @@ func race(runs []contender, quick bool) error {
 				return err
 			}
 			took := time.Since(start)
+			if runs[i].check != nil {
+				runs[i].check()
+			}
 			runs[i].times = append(runs[i].times, took)
 			watch = watch || took > watchable
 		}
@@ -387,7 +406,8 @@ func plainLoop(ctx context.Context, trains []spike.Train, bins []unit.Time, done
 	return all, nil
 }
 
-func (d *demo) printRuns(runs []contender) {
+// printRuns prints a table of runs, each of n tasks, and who won.
+func (d *demo) printRuns(runs []contender, task string, n int) {
 	loop, best, slowest := runs[0], runs[0], runs[0].wall
 	for _, r := range runs {
 		slowest = max(slowest, r.wall)
@@ -423,24 +443,24 @@ func (d *demo) printRuns(runs []contender) {
 		}
 	}
 	d.out.table(align, rows)
-	d.out.note(conclusion(loop, best))
+	d.out.note(conclusion(loop, best, task, n))
 }
 
 // conclusion says who won, also when it is not Parade.
-func conclusion(loop, best contender) string {
+func conclusion(loop, best contender, task string, n int) string {
 	const worthIt = 100 * time.Microsecond
-	each := loop.wall / benchmarkBins
+	each := loop.wall / time.Duration(n)
 	gain := float64(loop.wall) / float64(best.wall)
 	switch {
 	case gain < 1.05 && each < worthIt:
-		return fmt.Sprintf("The plain loop wins: a histogram takes %s, too little to share out.", took(each))
+		return fmt.Sprintf("The plain loop wins: %s takes %s, too little to share out.", task, took(each))
 	case gain < 1.05 && best.report == nil:
-		return fmt.Sprintf("The plain loop wins, though a histogram takes %s.%s", took(each), fewCores())
+		return fmt.Sprintf("The plain loop wins, though %s takes %s.%s", task, took(each), fewCores())
 	case gain < 1.2:
-		return fmt.Sprintf("Even %s gains little, though a histogram takes %s.%s", best.name, took(each), fewCores())
+		return fmt.Sprintf("Even %s gains little, though %s takes %s.%s", best.name, task, took(each), fewCores())
 	}
-	return fmt.Sprintf("Fastest is %s, %.1f times the plain loop: a histogram takes %s, worth sharing out over %s.",
-		best.name, gain, took(each), plural(best.report.Executor.Workers, "worker"))
+	return fmt.Sprintf("Fastest is %s, %.1f times the plain loop: %s takes %s, worth sharing out over %s.",
+		best.name, gain, task, took(each), plural(best.report.Executor.Workers, "worker"))
 }
 
 // fewCores says what keeps long tasks from gaining.
@@ -465,15 +485,20 @@ func account(r *parade.Report) []string {
 	return cells
 }
 
-func (d *demo) figure(trains []spike.Train, h spike.Histogram) error {
+// figures draws the trains and their histogram, and says which figures there are.
+func (d *demo) figures(trains []spike.Train, h spike.Histogram) error {
 	d.bar.show("drawing the figure", 0, 1)
 	files, err := drawFigure(d.opts.out, trains, h)
 	d.bar.clear()
 	if err != nil {
 		return err
 	}
-	d.out.heading("Figure", fmt.Sprintf("raster of %s, and their spikes per %s", plural(len(trains), "train"), quantity(h.BinSize)))
-	for _, file := range files {
+	what := fmt.Sprintf("raster of %s, and their spikes per %s", plural(len(trains), "train"), quantity(h.BinSize))
+	if len(d.files) > 0 {
+		what += "; speed-up by number of workers"
+	}
+	d.out.heading("Figures", what)
+	for _, file := range append(files, d.files...) {
 		d.out.printf("  %s\n", file)
 	}
 	d.out.printf("\n")
@@ -486,9 +511,9 @@ func (d *demo) code(line string) {
 
 // verdict says whether all executors agree with the first result, and is an
 // error where one does not.
-func (d *demo) verdict(same func(i int) bool) error {
+func (d *demo) verdict(on []opened, same func(i int) bool) error {
 	var names, wrong []string
-	for i, ex := range d.on {
+	for i, ex := range on {
 		names = append(names, ex.spec)
 		if !same(i) {
 			wrong = append(wrong, ex.spec)
