@@ -77,6 +77,21 @@ type threads struct {
 	slots chan struct{} // one per batch being run, over all jobs
 	jobs  *jobSet
 	left  sync.WaitGroup // goroutines that would not stop
+
+	mu        sync.Mutex
+	wanted    int // workers of all jobs, nested ones too
+	announced int // of them, those that can have a slot
+}
+
+// announce tells numeric libraries, which share the cores with the workers, that
+// n more of them are at work, or fewer.
+func (t *threads) announce(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted += n
+	now := min(t.wanted, t.n)
+	cores.AddWorkers(now - t.announced)
+	t.announced = now
 }
 
 // threadsKey finds the executor whose slot a task already holds.
@@ -103,6 +118,8 @@ func (t *threads) Run(ctx context.Context, j *Job) error {
 	nested := ctx.Value(threadsKey{t}) != nil
 	j.run.ctx = context.WithValue(j.run.ctx, threadsKey{t}, true)
 	j.run.shares = n > 1 && j.set.batch == 0
+	t.announce(n)
+	defer t.announce(-n)
 
 	var running sync.WaitGroup
 	var start func(worker int, holds bool)

@@ -1,14 +1,11 @@
 package linalg
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-
-	"github.com/parade-go/parade/internal/cores"
 )
 
 // EnvBackend is the environment variable that chooses the back end: openblas,
@@ -20,6 +17,7 @@ const EnvBackend = "PARADE_LINALG"
 type BackendInfo struct {
 	Name        string    // OpenBLAS, Intel MKL, BLIS, LAPACK, Accelerate or gonum
 	Version     string    // as the library tells it, "" if it does not
+	Build       string    // what else the library tells about itself
 	Library     string    // path of the shared library, "" for gonum
 	IntegerBits int       // width of its integers, 32 or 64: beyond 2³¹ elements of work space 64 are needed
 	Threads     int       // threads that a call made now may use
@@ -84,6 +82,14 @@ type engine interface {
 	info() BackendInfo
 }
 
+// library is a back end that may be on this machine.
+type library struct {
+	name  string   // as in PARADE_LINALG
+	files []string // the LAPACK, for the system's loader: the first that loads is used
+	blas  []string // of which one is loaded before, and overrides the LAPACK's own choice
+	needs []string // loaded before if there, as what the LAPACK asks for by the same name
+}
+
 // chosen is the outcome of looking for a back end.
 type chosen struct {
 	engine engine
@@ -100,9 +106,6 @@ func loaded() (engine, error) {
 	return c.engine, c.err
 }
 
-// granted does not change while a process runs, and asking takes many files.
-var granted = sync.OnceValue(cores.Granted)
-
 const gonumName = "gonum"
 
 func choose(asked string) chosen {
@@ -113,7 +116,7 @@ func choose(asked string) chosen {
 		return chosen{engine: pure{}, reason: EnvBackend + "=" + asked}
 	case asked == "":
 		try = libraries()
-	case strings.ContainsAny(asked, `/\`):
+	case strings.ContainsAny(asked, "/."):
 		try = []library{{name: "path", files: []string{asked}}}
 	default:
 		for _, l := range libraries() {
@@ -141,11 +144,11 @@ func choose(asked string) chosen {
 		}
 	}
 	if asked != "" {
-		var causes []error
+		var causes []string
 		for _, t := range c.tried {
-			causes = append(causes, errors.New(t.Error))
+			causes = append(causes, t.Error)
 		}
-		c.err = fmt.Errorf("linalg: %s=%s: %w: %w; %s", EnvBackend, asked, ErrBackend, errors.Join(causes...), fix())
+		c.err = fmt.Errorf("linalg: %s=%s: %w: %s; %s", EnvBackend, asked, ErrBackend, strings.Join(causes, "; "), fix())
 		return c
 	}
 	c.engine, c.reason = pure{}, "no LAPACK library was found"

@@ -1,11 +1,8 @@
+//go:build static || !((linux && !android) || darwin) || !(amd64 || arm64)
+
 package linalg
 
 import "errors"
-
-type library struct {
-	name  string
-	files []string
-}
 
 func libraries() []library { return nil }
 

@@ -25,6 +25,10 @@ var threadVariables = []struct {
 // set is kept. Append it to the child's environment, so that it comes last.
 func ThreadEnv(n int) []string { return host().threadEnv(n) }
 
+// ThreadsFor returns how many of n threads a library gets that reads the given
+// variable, one of those that ThreadEnv sets: n, or a lower value that the user has set.
+func ThreadsFor(variable string, n int) int { return host().threadsFor(variable, n) }
+
 func (s system) threadEnv(n int) []string {
 	n = max(1, n)
 	env := make([]string, 0, len(threadVariables))
@@ -42,6 +46,18 @@ func (s system) threadEnv(n int) []string {
 		env = append(env, v.name+"="+value)
 	}
 	return env
+}
+
+func (s system) threadsFor(variable string, n int) int {
+	for _, setting := range s.threadEnv(n) {
+		if text, ok := strings.CutPrefix(setting, variable+"="); ok {
+			text, _, _ = strings.Cut(text, ",")
+			if own, err := strconv.Atoi(text); err == nil {
+				return own
+			}
+		}
+	}
+	return max(1, n)
 }
 
 // lowerThreads returns the user's own value of a variable if it asks for no more
