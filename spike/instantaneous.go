@@ -136,7 +136,16 @@ func InstantaneousRate(trains []Train, samplingPeriod unit.Time, kernel Kernel, 
 	if opts.Trim {
 		cut := int(half)
 		signal.Samples = signal.Samples[cut*signal.Channels : (g.n-cut)*signal.Channels]
-		signal.TStart.Value += float64(half * g.period) // float64 forbids a fused multiply-add
+		// A period is first a number of seconds, as in Elephant.
+		seconds, err := samplingPeriod.In(unit.Second)
+		if err != nil {
+			return RateEstimate{}, err
+		}
+		inSeconds, err := unit.Factor(g.unit, unit.Second)
+		if err != nil {
+			return RateEstimate{}, err
+		}
+		signal.TStart.Value += float64(half * (seconds.Value / inSeconds)) // float64 forbids a fused multiply-add
 	}
 	return RateEstimate{AnalogSignal: signal, Kernel: kernel, Cutoff: cutoff}, nil
 }
@@ -211,7 +220,6 @@ func (k Kernel) sample(cutoff, half float64, period unit.Time, keepOrigin bool, 
 type sampling struct {
 	unit        unit.Unit
 	start, stop float64 // the window
-	period      float64
 	n           int
 	edges       []float64 // of the intervals, n+1 of them
 }
@@ -259,9 +267,8 @@ func newSampling(trains []Train, period unit.Time, opts InstantaneousRateOptions
 		return sampling{}, fmt.Errorf("spike: %w: a sampling period of %v makes %v samples of %v, want 1 to %d", ErrBinSize, period,
 			unit.FormatFloat(n), unit.Time{Value: stop - start, Unit: u}, MaxBins)
 	}
-	g := sampling{unit: u, start: start, stop: stop, period: inUnit.Value, n: int(n)}
-	g.edges = linspace(start, start+float64(n*g.period), g.n+1)
-	return g, nil
+	end := start + float64(n*inUnit.Value) // float64 forbids a fused multiply-add
+	return sampling{unit: u, start: start, stop: stop, n: int(n), edges: linspace(start, end, int(n)+1)}, nil
 }
 
 // linspace gives n numbers from first to last as numpy.linspace does.

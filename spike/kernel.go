@@ -285,7 +285,8 @@ func (k Kernel) cdf(t, sigma float64) float64 {
 // unit of Sigma: the inverse of CDF. Kernels without end give an infinite time
 // for the fraction at which they end. Refused (ErrKernel) are fractions below 0 or above 1,
 // and 1 itself for kernels without end; other errors are those of Validate.
-// The alpha kernel is solved to the last digits (Elephant: to 1e-7).
+// The alpha kernel is solved to the last digits (Elephant: to 1e-7, and not where
+// sigma is far from 1 in its unit).
 func (k Kernel) ICDF(fraction float64) (unit.Time, error) {
 	sigma, err := k.checkFraction(fraction)
 	if err != nil {
@@ -394,8 +395,8 @@ func (k Kernel) checkFraction(fraction float64) (float64, error) {
 // MedianIndex gives the index of the kernel's median among times in u, which are
 // sorted: the first time from which on at most half of the area between the first
 // and the last time is left. Where there is no area it is the middle index, and
-// of one or two times the first. Refused (ErrKernel) are no times and unsorted
-// ones; other errors are those of Density.
+// of one or two times the first. Refused (ErrKernel) are no times, unsorted ones,
+// and those behind all of a kernel without end; other errors are those of Density.
 func (k Kernel) MedianIndex(times []float64, u unit.Unit) (int, error) {
 	sigma, err := k.sigmaIn(u)
 	if err != nil {
@@ -413,9 +414,6 @@ func (k Kernel) MedianIndex(times []float64, u unit.Unit) (int, error) {
 	area := 0.5 * (k.cdf(times[0], sigma) + k.cdf(times[len(times)-1], sigma))
 	if area == 0 {
 		return len(times) / 2, nil
-	}
-	if area == 1 && !k.compact() {
-		return 0, nil // all times are far behind the kernel
 	}
 	median, err := k.ICDF(area)
 	if err != nil {

@@ -1,4 +1,6 @@
-"""What the golden scripts share: numbers written so that no bit is lost, and quantities."""
+"""What the golden scripts share: numbers written so that no bit is lost, quantities, and long trains in few words."""
+import json
+
 import numpy as np
 import quantities as pq
 
@@ -27,3 +29,18 @@ def Q(pair):
 def pair(p):
     """A (value, unit) as it stands in the golden file, or None."""
     return None if p is None else [hexed(p[0]), p[1]]
+
+
+def samples(seed, n):
+    """The numbers of n ascending samples, as the tests make them, so that long trains need no space."""
+    out, x, at = np.empty(n), seed, 0
+    for k in range(n):
+        x = (1664525 * x + 1013904223) % 2**32
+        at += 1 + (x >> 20)
+        out[k] = at
+    return out
+
+
+def lines(name, items):
+    """A member of a golden file, one item a line."""
+    return json.dumps(name) + ": [\n" + ",\n".join(json.dumps(x, separators=(",", ":")) for x in items) + "\n]"
