@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/dsp/fourier"
+
 	"github.com/parade-go/parade/unit"
 )
 
@@ -242,22 +244,79 @@ func (a binnedTrain) dot(b binnedTrain) float64 {
 // correlate gives the sums of count products at the lags from..to, both
 // included, in bins from the own starts of the trains.
 func (a binnedTrain) correlate(b binnedTrain, from, to int) []float64 {
+	products := 0
+	a.reach(b, from, to-from+1, func(_, first, end int) { products += end - first })
+	size := a.bins + b.bins - 1 // so that no lag runs into another
+	// A transform costs as much as so many products for each bin, and must be exact
+	// when rounded.
+	if products > 90*size && math.Sqrt(a.dot(a)*b.dot(b)) < 1e10 {
+		return a.transform(b, size, from, to)
+	}
+	// As many lags at a time as a processor's first cache holds.
+	const atOnce = 4096
 	values := make([]float64, to-from+1)
-	first := 0
+	for k := 0; k < len(values); k += atOnce {
+		part := values[k:min(k+atOnce, len(values))]
+		a.reach(b, from+k, len(part), func(i, first, end int) {
+			index, count := b.index[first:end], b.count[first:end]
+			for n, c := range count {
+				part[index[n]-a.index[i]-from-k] += float64(a.count[i] * c)
+			}
+		})
+	}
+	return values
+}
+
+// reach calls f for every occupied bin i of a and those of b, first to end-1, that
+// are n lags from the lag from on.
+func (a binnedTrain) reach(b binnedTrain, from, n int, f func(i, first, end int)) {
+	first, end := 0, 0
 	for i, at := range a.index {
 		for first < len(b.index) && b.index[first] < at+from {
 			first++
 		}
-		count := b.count[first:]
-		for k, other := range b.index[first:] {
-			lag := uint(other - at - from)
-			if lag >= uint(len(values)) {
-				break
-			}
-			values[lag] += float64(a.count[i] * count[k])
+		for end < len(b.index) && b.index[end] < at+from+n {
+			end++
 		}
+		f(i, first, end)
+	}
+}
+
+// transform is correlate by a Fourier transform of at least size samples: as
+// exact, since the results are whole numbers.
+func (a binnedTrain) transform(b binnedTrain, size, from, to int) []float64 {
+	for !smooth235(size) {
+		size++
+	}
+	fft := fourier.NewFFT(size)
+	samples := make([]float64, size)
+	var spectra [2][]complex128
+	for k, t := range [2]binnedTrain{a, b} {
+		clear(samples)
+		for i, at := range t.index {
+			samples[at] = t.count[i]
+		}
+		spectra[k] = fft.Coefficients(nil, samples)
+	}
+	for i, v := range spectra[0] {
+		spectra[1][i] *= complex(real(v)/float64(size), -imag(v)/float64(size))
+	}
+	fft.Sequence(samples, spectra[1])
+	values := make([]float64, to-from+1)
+	for k := range values {
+		values[k] = math.Round(samples[(from+k+size)%size]) + 0 // not -0
 	}
 	return values
+}
+
+// smooth235 tells whether a transform of n samples is fast.
+func smooth235(n int) bool {
+	for _, factor := range [...]int{2, 3, 5} {
+		for n%factor == 0 {
+			n /= factor
+		}
+	}
+	return n == 1
 }
 
 // normalize turns counts into correlation coefficients (Eggermont 2010, 5.10,

@@ -3,6 +3,7 @@ package spike_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -165,7 +166,11 @@ func TestCrossCorrelationHistogramProperties(t *testing.T) {
 		for k := range trains {
 			start := float64(rng.IntN(5))
 			train := spike.Train{Unit: unit.Second, TStart: start, TStop: start + 1 + float64(rng.IntN(20))}
-			for range rng.IntN(200) {
+			spikes := rng.IntN(200)
+			if n%10 == 0 { // so many that there is a transform
+				train.TStop, spikes = start+120+float64(rng.IntN(20)), 5000
+			}
+			for range spikes {
 				train.Times = append(train.Times, start+(train.TStop-start)*rng.Float64())
 			}
 			h, err := spike.TimeHistogram([]spike.Train{train}, unit.Seconds(0.5), spike.HistogramOptions{Binary: n%2 == 1})
@@ -279,4 +284,84 @@ func TestTilingKeepsOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	diff(t, "times", train.Times, []float64{3, 1, 2})
+}
+
+// The second neuron follows the first by 2 or 3 ms.
+func ExampleCrossCorrelationHistogram() {
+	a := spike.Train{Times: []float64{3, 20, 41, 77}, Unit: unit.Millisecond, TStop: 100}
+	b := spike.Train{Times: []float64{5, 22, 44, 79}, Unit: unit.Millisecond, TStop: 100}
+	h, err := spike.CrossCorrelationHistogram(a, b, unit.Milliseconds(1), spike.CrossCorrelationOptions{MinLag: -4, MaxLag: 4})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(h.Lags)
+	fmt.Println(h.Samples, "from", h.TStart)
+	// Output:
+	// [-4 -3 -2 -1 0 1 2 3 4]
+	// [0 0 0 0 0 0 3 1 0] from -4.5 ms
+}
+
+func ExampleCorrelationCoefficient() {
+	trains := []spike.Train{
+		{Times: []float64{3, 21, 42, 77}, Unit: unit.Millisecond, TStop: 100},
+		{Times: []float64{5, 22, 44, 79}, Unit: unit.Millisecond, TStop: 100},
+		{Times: []float64{15, 33, 54, 95}, Unit: unit.Millisecond, TStop: 100},
+	}
+	matrix, err := spike.CorrelationCoefficient(trains, unit.Milliseconds(10), spike.CovarianceOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range matrix {
+		fmt.Printf("%5.2f\n", row)
+	}
+	// Output:
+	// [ 1.00  1.00 -0.67]
+	// [ 1.00  1.00 -0.67]
+	// [-0.67 -0.67  1.00]
+}
+
+func ExampleSpikeTimeTilingCoefficient() {
+	a := spike.Train{Times: []float64{1.3, 7.56, 15.87, 28.23, 30.9, 34.2, 38.2, 43.2}, Unit: unit.Millisecond, TStop: 50}
+	b := spike.Train{Times: []float64{1.02, 2.71, 18.82, 28.46, 28.79, 43.6}, Unit: unit.Millisecond, TStop: 50}
+	fmt.Println(spike.SpikeTimeTilingCoefficient(a, b, unit.Milliseconds(5)))
+	// Output: 0.4958601655933762 <nil>
+}
+
+// BenchmarkCorrelation is of two trains of 20 Hz and 600 s, bins of 1 ms.
+func BenchmarkCorrelation(b *testing.B) {
+	trains, err := spike.PoissonProcess{Rate: unit.Hz(20), TStop: unit.Seconds(600)}.Trains(newRand(1), 2)
+	if err != nil {
+		b.Fatal(err)
+	}
+	bin := unit.Milliseconds(1)
+	histogram := func(opts spike.CrossCorrelationOptions) func() error {
+		return func() error {
+			_, err := spike.CrossCorrelationHistogram(trains[0], trains[1], bin, opts)
+			return err
+		}
+	}
+	for _, c := range []struct {
+		name string
+		f    func() error
+	}{
+		{"lags=100", histogram(spike.CrossCorrelationOptions{MinLag: -100, MaxLag: 100})},
+		{"lags=full", histogram(spike.CrossCorrelationOptions{})},
+		{"lags=full/corrected", histogram(spike.CrossCorrelationOptions{BorderCorrection: true, Coefficient: true})},
+		{"covariance", func() error { _, err := spike.Covariance(trains, bin, spike.CovarianceOptions{}); return err }},
+		{"tiling", func() error {
+			_, err := spike.SpikeTimeTilingCoefficient(trains[0], trains[1], unit.Time{})
+			return err
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.f(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -3,6 +3,7 @@ package spike_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 
@@ -185,6 +186,69 @@ func TestFanoFactorRefuses(t *testing.T) {
 				t.Fatalf("got error %v, want one that is %q", err, c.want)
 			}
 			diff(t, "message", err.Error(), c.text)
+		})
+	}
+}
+
+func ExampleISI() {
+	train := spike.Train{Times: []float64{0.3, 4.5, 6.7, 9.3}, Unit: unit.Second, TStop: 10}
+	intervals, err := spike.ISI(train)
+	fmt.Printf("%.1f %v %v\n", intervals.Values, intervals.Unit, err)
+	// Output: [4.2 2.2 2.6] s <nil>
+}
+
+// The measures of one train: 1 for a Poisson process, less for a regular one.
+func ExampleCV() {
+	train := spike.Train{Times: []float64{0.3, 4.5, 6.7, 9.3}, Unit: unit.Second, TStop: 10}
+	intervals, err := spike.ISI(train)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cv, _ := spike.CV(intervals)
+	cv2, _ := spike.CV2(intervals)
+	lv, _ := spike.LV(intervals)
+	lvr, _ := spike.LVR(intervals, unit.Milliseconds(5))
+	fmt.Printf("%.4f %.4f %.4f %.4f\n", cv, cv2, lv, lvr)
+	// Output: 0.2880 0.3958 0.1569 0.1574
+}
+
+func ExampleFanoFactor() {
+	trials := []spike.Train{
+		{Times: []float64{0.3, 4.5, 6.7, 9.3}, Unit: unit.Second, TStop: 10},
+		{Times: []float64{1.4, 3.3, 8.2}, Unit: unit.Second, TStop: 10},
+	}
+	fmt.Println(spike.FanoFactor(trials))
+	// Output: 0.07142857142857142 <nil>
+}
+
+// BenchmarkIntervals is of 100,000 intervals.
+func BenchmarkIntervals(b *testing.B) {
+	train, err := spike.PoissonProcess{Rate: unit.Hz(100), TStop: unit.Seconds(1000)}.Train(newRand(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	iv, err := spike.ISI(train)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		f    func() (float64, error)
+	}{
+		{"isi", func() (float64, error) { _, err := spike.ISI(train); return 0, err }},
+		{"cv", func() (float64, error) { return spike.CV(iv) }},
+		{"cv2", func() (float64, error) { return spike.CV2(iv) }},
+		{"lv", func() (float64, error) { return spike.LV(iv) }},
+		{"lvr", func() (float64, error) { return spike.LVR(iv, unit.Time{}) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := c.f(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(iv.Values)), "ns/interval")
 		})
 	}
 }

@@ -210,6 +210,11 @@ s1, s2 = (np.sort(rng.randint(0, 30000, 60)) for _ in range(2))
 hz1, hz2 = add(s1 / 30000.0, "s", 0.0, 1.0), add(s2 / 30000.0, "s", 0.0, 1.0)
 for bin in ((1 / 30000.0, "s"), (1.0, "ms"), (0.1, "ms"), (1 / 30.0, "ms")):
     cch(f"30 kHz, {bin}", hz1, hz2, bin, [-30, 30])
+# So many occupied bins that a Fourier transform counts.
+i, j = rand(1300, "s", 0.0, 6.0, order=False), rand(1200, "s", 1.0, 7.0)
+cch("many bins", i, j, (20.0, "ms"))
+cch("many bins, window", i, j, (20.0, "ms"), [-100, 200])
+cch("many bins, binary", i, j, (20.0, "ms"), binary=True, coefficient=True)
 # What is refused.
 i, j = pairs[0]
 half, volt = rand(5, "s", 0.5, 9.5), "mV"
