@@ -20,7 +20,7 @@ type BackendInfo struct {
 	Build       string    // what else the library tells about itself
 	Library     string    // path of the shared library, "" for gonum
 	IntegerBits int       // width of its integers, 32 or 64: beyond 2³¹ elements of work space 64 are needed
-	Threads     int       // threads that a call made now may use
+	Threads     int       // threads that a call made now would use
 	Reason      string    // why this one
 	Tried       []Attempt // what was looked for before it and not found
 }
@@ -74,11 +74,10 @@ type engine interface {
 	eigenSym(m matrix, w []float64, vectors bool) error
 	// qr puts R into the upper triangle of m and as many columns of Q into q as it has.
 	qr(m, q matrix) error
-	// cholesky puts L into the lower triangle of m, or returns the order of the
-	// minor that is not positive definite.
-	cholesky(m matrix) (minor int, err error)
-	// solve replaces b by the solution, or returns the number of the pivot that is zero.
-	solve(m, b matrix) (pivot int, err error)
+	// cholesky puts L into the lower triangle of m.
+	cholesky(m matrix) error
+	// solve replaces b by the solution.
+	solve(m, b matrix) error
 	info() BackendInfo
 }
 
@@ -99,7 +98,13 @@ type chosen struct {
 }
 
 // choice looks for the back end once, when it is first needed.
-var choice = sync.OnceValue(func() chosen { return choose(os.Getenv(EnvBackend)) })
+var choice = sync.OnceValue(func() chosen {
+	c := choose(os.Getenv(EnvBackend))
+	if err := threadsFromEnv(); err != nil {
+		return chosen{err: err, tried: c.tried}
+	}
+	return c
+})
 
 func loaded() (engine, error) {
 	c := choice()

@@ -39,7 +39,9 @@ func newGate(variable string, set func(int), perThread bool) *gate {
 var granted = sync.OnceValue(cores.Granted)
 
 // allowed returns the threads that a call may run now.
-func (g *gate) allowed() int { return max(1, min(g.limit, granted()/cores.Workers())) }
+func (g *gate) allowed() int {
+	return max(1, min(int(wish.Load()), g.limit, granted()/cores.Workers()))
+}
 
 // enter waits for room for one more call.
 func (g *gate) enter() {

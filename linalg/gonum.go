@@ -94,23 +94,18 @@ func (pure) qr(m, q matrix) error {
 	return nil
 }
 
-func (pure) cholesky(m matrix) (minor int, err error) {
-	if _, ok := lapack64.Potrf(m.symmetric()); ok {
-		return 0, nil
+func (pure) cholesky(m matrix) error {
+	if _, ok := lapack64.Potrf(m.symmetric()); !ok {
+		return ErrNotPositiveDefinite
 	}
-	// gonum does not say where it stopped: find the minor from what it left.
-	return m.rows, nil
+	return nil
 }
 
-func (pure) solve(m, b matrix) (pivot int, err error) {
-	ipiv := make([]int, m.rows)
-	if !lapack64.Getrf(m.general(), ipiv) {
-		for i := range m.rows {
-			if m.data[i*m.cols+i] == 0 {
-				return i + 1, nil
-			}
-		}
+func (pure) solve(m, b matrix) error {
+	pivots := make([]int, m.rows)
+	if !lapack64.Getrf(m.general(), pivots) {
+		return ErrSingular
 	}
-	lapack64.Getrs(blas.NoTrans, m.general(), b.general(), ipiv)
-	return 0, nil
+	lapack64.Getrs(blas.NoTrans, m.general(), b.general(), pivots)
+	return nil
 }

@@ -63,15 +63,14 @@ func (l *native) addressable(sizes ...int) error {
 }
 
 // run runs a routine that wants work space: once with lwork -1, for which it puts the
-// best size into work[0], and then with that. It returns the routine's info. The
-// least size is what 32-bit arithmetic in the library would get wrong.
-func (l *native) run(name string, least int, routine func(work *float64, lwork, info *int64)) (int, error) {
+// best size into work[0], and then with that. It returns the routine's info.
+func (l *native) run(name string, routine func(work *float64, lwork, info *int64)) (int, error) {
 	size, info := make([]float64, 1), new(int64)
 	routine(first(size), integer(-1), info)
 	if failed, err := l.outcome(name, *info); failed != 0 || err != nil {
 		return failed, err
 	}
-	n := max(1, least, int(size[0]))
+	n := max(1, int(size[0]))
 	if err := l.addressable(n); err != nil {
 		return 0, err
 	}
@@ -92,11 +91,14 @@ func (l *native) outcome(name string, info int64) (int, error) {
 	return int(info), nil
 }
 
-func notConverged(info int, err error) error {
-	if err == nil && info > 0 {
-		err = ErrNotConverged
+// failed gives the meaning of an info above 0.
+func failed(meaning error) func(info int, err error) error {
+	return func(info int, err error) error {
+		if err == nil && info > 0 {
+			err = meaning
+		}
+		return err
 	}
-	return err
 }
 
 func (l *native) svd(how extent, m, u matrix, s []float64, vt matrix) error {
@@ -110,7 +112,7 @@ func (l *native) svd(how extent, m, u matrix, s []float64, vt matrix) error {
 	job := letter(map[extent]byte{full: 'A', thin: 'S', valuesOnly: 'N'}[how])
 	k := min(m.rows, m.cols)
 	iwork := integers(8 * k)
-	return notConverged(l.run("dgesdd", 0, func(work *float64, lwork, info *int64) {
+	return failed(ErrNotConverged)(l.run("dgesdd", func(work *float64, lwork, info *int64) {
 		l.gesdd(job, integer(m.cols), integer(m.rows), first(m.data), stride(m.cols), first(s),
 			first(vt.data), stride(vt.cols), first(u.data), stride(u.cols), work, lwork, iwork, info, 1)
 	}))
@@ -127,7 +129,7 @@ func (l *native) eigen(m matrix, wr, wi []float64, v matrix) error {
 	if len(v.data) > 0 {
 		*right = 'V'
 	}
-	err := notConverged(l.run("dgeev", 0, func(work *float64, lwork, info *int64) {
+	err := failed(ErrNotConverged)(l.run("dgeev", func(work *float64, lwork, info *int64) {
 		l.geev(left, right, n, first(a.data), n, first(wr), first(wi), nil, integer(1), first(vectors.data), n, work, lwork, info, 1, 1)
 	}))
 	copy(v.data, vectors.transpose().data)
@@ -147,7 +149,7 @@ func (l *native) eigenSym(m matrix, w []float64, vectors bool) error {
 	// The least that the routine's documentation asks for.
 	liwork := 3 + 5*m.rows
 	iwork := integers(liwork)
-	err := notConverged(l.run("dsyevd", 0, func(work *float64, lwork, info *int64) {
+	err := failed(ErrNotConverged)(l.run("dsyevd", func(work *float64, lwork, info *int64) {
 		want := integer(liwork)
 		if *lwork < 0 {
 			*want = -1
@@ -169,7 +171,7 @@ func (l *native) qr(m, q matrix) error {
 	// To Fortran this is the LQ factorisation of the transpose.
 	k := min(m.rows, m.cols)
 	tau := make([]float64, k)
-	if _, err := l.run("dgelqf", 0, func(work *float64, lwork, info *int64) {
+	if _, err := l.run("dgelqf", func(work *float64, lwork, info *int64) {
 		l.gelqf(integer(m.cols), integer(m.rows), first(m.data), integer(m.cols), first(tau), work, lwork, info)
 	}); err != nil {
 		return err
@@ -177,37 +179,38 @@ func (l *native) qr(m, q matrix) error {
 	for i := range m.rows {
 		copy(q.data[i*q.cols:i*q.cols+k], m.data[i*m.cols:i*m.cols+k])
 	}
-	_, err := l.run("dorglq", 0, func(work *float64, lwork, info *int64) {
+	_, err := l.run("dorglq", func(work *float64, lwork, info *int64) {
 		l.orglq(integer(q.cols), integer(q.rows), integer(k), first(q.data), integer(q.cols), first(tau), work, lwork, info)
 	})
 	return err
 }
 
-func (l *native) cholesky(m matrix) (minor int, err error) {
+func (l *native) cholesky(m matrix) error {
 	if err := l.addressable(m.rows); err != nil {
-		return 0, err
+		return err
 	}
 	l.gate.enter()
 	defer l.gate.leave()
 	// The lower triangle is Fortran's upper, and L its Lᵀ.
 	n, info := integer(m.rows), new(int64)
 	l.potrf(letter('U'), n, first(m.data), n, info, 1)
-	return l.outcome("dpotrf", *info)
+	return failed(ErrNotPositiveDefinite)(l.outcome("dpotrf", *info))
 }
 
-func (l *native) solve(m, b matrix) (pivot int, err error) {
+func (l *native) solve(m, b matrix) error {
 	if err := l.addressable(m.rows, b.cols); err != nil {
-		return 0, err
+		return err
 	}
 	l.gate.enter()
 	defer l.gate.leave()
 	n, info, pivots := integer(m.rows), new(int64), integers(m.rows)
 	l.getrf(n, n, first(m.data), n, pivots, info)
-	if pivot, err := l.outcome("dgetrf", *info); pivot != 0 || err != nil {
-		return pivot, err
+	if err := failed(ErrSingular)(l.outcome("dgetrf", *info)); err != nil {
+		return err
 	}
 	x := b.transpose()
 	l.getrs(letter('T'), n, integer(b.cols), first(m.data), n, pivots, first(x.data), n, info, 1)
 	copy(b.data, x.transpose().data)
-	return l.outcome("dgetrs", *info)
+	_, err := l.outcome("dgetrs", *info)
+	return err
 }

@@ -24,10 +24,14 @@
 // Results mean what numpy.linalg's mean: shapes, order, which triangle is read.
 // Signs of singular vectors and eigenvectors are the library's. Arguments are not
 // changed and results share no memory with them. NaN and infinities are refused.
-// Every function may be called from many goroutines at a time; the package lets
-// so many calls run, with so many threads each, that they stay within the cores
-// granted to the process. The number of threads can change the last bits of a
-// result: with OMP_NUM_THREADS=1 (or OPENBLAS_NUM_THREADS=1) it is always one.
+// Every function may be called from many goroutines at a time.
+//
+// # Threads
+//
+// A call runs in one thread of the library, because with another number of them the last
+// bits of a result are others. SetThreads or PARADE_LINALG_THREADS=n asks for more. Workers
+// in one process share the cores: calls × threads never exceed what the process has
+// been granted, and OPENBLAS_NUM_THREADS and its like are upper limits.
 //
 // Functions are generic over the argument so that an instance can be declared
 // for other processes: parade.Func("svd", linalg.SVD[*mat.Dense]).
@@ -36,7 +40,6 @@ package linalg
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -56,9 +59,9 @@ var (
 	ErrNotPositiveDefinite = errors.New("not positive definite")
 	// ErrSingular says that a matrix has no inverse.
 	ErrSingular = errors.New("singular matrix")
-	// ErrBackend says that the library that PARADE_LINALG asks for is unknown
-	// or cannot be used.
-	ErrBackend = errors.New("no such back end")
+	// ErrBackend says that what PARADE_LINALG or PARADE_LINALG_THREADS asks for is
+	// unknown or cannot be used.
+	ErrBackend = errors.New("bad choice of back end")
 )
 
 // matrix is a row-major copy of an argument without gaps. LAPACK overwrites it.
@@ -154,6 +157,16 @@ func notSquare(op string, rows, cols int) error {
 // a NaN.
 func finite(v float64) bool { return v-v == 0 }
 
+// overflow is the error of a result that went beyond the largest float64.
+func overflow(what string, values []float64) error {
+	for _, v := range values {
+		if !finite(v) {
+			return fmt.Errorf("%w: the %s is beyond the largest float64; scale the matrix down", ErrNotFinite, what)
+		}
+	}
+	return nil
+}
+
 // fail words the error of an operation on m.
 func fail(op string, m matrix, err error) error {
 	return fmt.Errorf("linalg: %s of a %v: %w", op, m, err)
@@ -181,14 +194,4 @@ func (a matrix) transpose() matrix {
 		}
 	}
 	return t
-}
-
-// overflowed tells whether a result went beyond the largest float64.
-func overflowed(values []float64) bool {
-	for _, v := range values {
-		if math.IsInf(v, 0) || math.IsNaN(v) {
-			return true
-		}
-	}
-	return false
 }

@@ -36,11 +36,7 @@ func Cholesky[M mat.Matrix](a M) (*mat.Dense, error) {
 		return nil, err
 	}
 	if m.rows > 0 {
-		minor, err := e.cholesky(m)
-		if err == nil && minor > 0 {
-			err = fmt.Errorf("%w: its leading minor of order %d is not", ErrNotPositiveDefinite, minor)
-		}
-		if err != nil {
+		if err := e.cholesky(m); err != nil {
 			return nil, fail(op, m, err)
 		}
 	}
@@ -74,12 +70,8 @@ func Solve[A, B mat.Matrix](a A, b B) (*mat.Dense, error) {
 	if len(x.data) == 0 {
 		return x.dense(), nil
 	}
-	pivot, err := e.solve(m, x)
-	if err == nil && pivot > 0 {
-		err = fmt.Errorf("%w: pivot %d is zero", ErrSingular, pivot)
-	}
-	if err == nil && overflowed(x.data) {
-		err = fmt.Errorf("%w: the solution is beyond the largest float64", ErrNotFinite)
+	if err = e.solve(m, x); err == nil {
+		err = overflow("solution", x.data)
 	}
 	if err != nil {
 		return nil, fail(op, m, err)

@@ -1,10 +1,6 @@
 package linalg
 
-import (
-	"fmt"
-
-	"gonum.org/v1/gonum/mat"
-)
+import "gonum.org/v1/gonum/mat"
 
 // SVDFactors are the factors of the singular value decomposition
 // A = U·diag(S)·VT of an M×N matrix, with K = min(M, N). The columns of U and
@@ -63,8 +59,8 @@ func svd(op string, a mat.Matrix, how extent) (SVDFactors, error) {
 	case how == full:
 		u, vt = identity(m.rows), identity(m.cols)
 	}
-	if err == nil && overflowed(s) {
-		err = fmt.Errorf("%w: the singular values are beyond the largest float64; scale the matrix down", ErrNotFinite)
+	if err == nil {
+		err = overflow("largest singular value", s)
 	}
 	if err != nil {
 		return SVDFactors{}, fail(op, m, err)
