@@ -170,8 +170,12 @@ func TestCrossCorrelationHistogramProperties(t *testing.T) {
 			if n%10 == 0 { // so many that there is a transform
 				train.TStop, spikes = start+120+float64(rng.IntN(20)), 5000
 			}
+			until := train.TStop
+			if n%20 == 0 { // and lags without any
+				until -= 20
+			}
 			for range spikes {
-				train.Times = append(train.Times, start+(train.TStop-start)*rng.Float64())
+				train.Times = append(train.Times, start+max(1, until-start)*rng.Float64())
 			}
 			h, err := spike.TimeHistogram([]spike.Train{train}, unit.Seconds(0.5), spike.HistogramOptions{Binary: n%2 == 1})
 			if err != nil {

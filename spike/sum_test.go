@@ -67,7 +67,13 @@ func TestSumTerms(t *testing.T) {
 			t.Errorf("%d terms add up to %v, want %v", n, got, want)
 		}
 	}
-	if got := sum([]float64{math.Copysign(0, -1)}); math.Signbit(got) {
-		t.Error("the sum of -0 is -0, want 0 as in NumPy")
+	for _, n := range []int{1, 9} {
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = math.Copysign(0, -1)
+		}
+		if math.Signbit(sum(v)) {
+			t.Errorf("the sum of %d times -0 is -0, want 0 as in NumPy", n)
+		}
 	}
 }
