@@ -1,259 +1,376 @@
 package spike
 
 import (
-	"bufio"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"io"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
-	"strings"
 
+	"github.com/parade-go/parade/npy"
 	"github.com/parade-go/parade/unit"
 )
 
-// maxNPYHeader bounds the header of a .npy file. numpy itself reads at most
-// 10000 bytes of it, unless told to trust the file.
-const maxNPYHeader = 10000
-
-// npyHeader is what a .npy file says of its array, see
-// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
-type npyHeader struct {
-	order   binary.ByteOrder
-	kind    string // "f8", "f4" or "i8"
-	fortran bool
-	shape   []int64
-}
-
-// readNPYHeader reads the header, in versions 1, 2 and 3, and gives its length
-// in bytes.
-func readNPYHeader(r io.Reader) (h npyHeader, size int64, err error) {
-	fail := func(format string, args ...any) (npyHeader, int64, error) {
-		return npyHeader{}, 0, fmt.Errorf("%w: "+format, append([]any{ErrFormat}, args...)...)
-	}
-	var start [12]byte
-	if _, err := io.ReadFull(r, start[:10]); err != nil {
-		return fail("it is too short for a .npy file")
-	}
-	if string(start[:6]) != "\x93NUMPY" {
-		return fail("it is not a .npy file")
-	}
-	size = 10
-	length := int64(binary.LittleEndian.Uint16(start[8:]))
-	switch start[6] {
-	case 1:
-	case 2, 3:
-		if _, err := io.ReadFull(r, start[10:]); err != nil {
-			return fail("its header ends early")
-		}
-		size = 12
-		length = int64(binary.LittleEndian.Uint32(start[8:]))
-	default:
-		return fail("version %d.%d of .npy is not known, want 1.0 to 3.0", start[6], start[7])
-	}
-	if length > maxNPYHeader {
-		return fail("its header has %d bytes, want at most %d", length, maxNPYHeader)
-	}
-	text := make([]byte, length)
-	if _, err := io.ReadFull(r, text); err != nil {
-		return fail("its header ends early")
-	}
-	if h, err = parseNPYHeader(string(text)); err != nil {
-		return npyHeader{}, 0, err
-	}
-	return h, size + length, nil
-}
-
-// parseNPYHeader reads the Python dictionary of a header:
-// {'descr': '<f8', 'fortran_order': False, 'shape': (3,), }.
-func parseNPYHeader(text string) (npyHeader, error) {
-	fail := func(format string, args ...any) (npyHeader, error) {
-		return npyHeader{}, fmt.Errorf("%w: "+format, append([]any{ErrFormat}, args...)...)
-	}
-	body, opened := strings.CutPrefix(strings.TrimSpace(text), "{")
-	body, closed := strings.CutSuffix(body, "}")
-	if !opened || !closed {
-		return fail("its header is no dictionary")
-	}
-	var h npyHeader
-	seen := make(map[string]bool)
-	for body = strings.TrimSpace(body); body != ""; {
-		key, rest, ok := cutQuoted(body)
-		if !ok || seen[key] {
-			return fail("its header is malformed at %.40q", body)
-		}
-		seen[key] = true
-		if body, ok = strings.CutPrefix(strings.TrimSpace(rest), ":"); !ok {
-			return fail("its header is malformed at %.40q", rest)
-		}
-		body = strings.TrimSpace(body)
-		switch key {
-		case "descr":
-			var descr string
-			if descr, body, ok = cutQuoted(body); !ok {
-				return fail("it has fields, want plain float64, float32 or int64 numbers")
-			}
-			switch descr {
-			case "<f8", "<f4", "<i8":
-				h.order = binary.LittleEndian
-			case ">f8", ">f4", ">i8":
-				h.order = binary.BigEndian
-			default:
-				return fail("it holds %.20q, want float64, float32 or int64 numbers", descr)
-			}
-			h.kind = descr[1:]
-		case "fortran_order":
-			if body, ok = strings.CutPrefix(body, "True"); ok {
-				h.fortran = true
-			} else if body, ok = strings.CutPrefix(body, "False"); !ok {
-				return fail("its fortran_order is neither True nor False")
-			}
-		case "shape":
-			list, rest, closed := strings.Cut(body, ")")
-			list, opened := strings.CutPrefix(list, "(")
-			if !opened || !closed {
-				return fail("its shape is malformed: %.40q", body)
-			}
-			body = rest
-			for list = strings.TrimSpace(list); list != ""; {
-				var word string
-				word, list, _ = strings.Cut(list, ",")
-				n, err := strconv.ParseUint(strings.TrimSpace(word), 10, 63)
-				if err != nil || len(h.shape) == 32 {
-					return fail("its shape is malformed: %.20q", word)
-				}
-				h.shape = append(h.shape, int64(n))
-				list = strings.TrimSpace(list)
-			}
-		default:
-			return fail("its header has an unknown key %.20q", key)
-		}
-		body = strings.TrimSpace(body)
-		if rest, ok := strings.CutPrefix(body, ","); ok {
-			body = strings.TrimSpace(rest)
-		} else if body != "" {
-			return fail("its header is malformed at %.40q", body)
-		}
-	}
-	if len(seen) != 3 {
-		return fail("its header lacks descr, fortran_order or shape")
-	}
-	return h, nil
-}
-
-// cutQuoted cuts a quoted Python string without escapes from the front of s.
-func cutQuoted(s string) (text, rest string, ok bool) {
-	if s == "" || s[0] != '\'' && s[0] != '"' {
-		return "", s, false
-	}
-	text, rest, ok = strings.Cut(s[1:], s[:1])
-	return text, rest, ok && !strings.Contains(text, `\`)
-}
-
-// number reads one number of the array; whole numbers beyond 2^53, which
-// float64 cannot hold, are not ok.
-func (h npyHeader) number(b []byte) (v float64, ok bool) {
-	switch h.kind {
-	case "f4":
-		return float64(math.Float32frombits(h.order.Uint32(b))), true
-	case "i8":
-		n := int64(h.order.Uint64(b))
-		return float64(n), -1<<53 <= n && n <= 1<<53
-	}
-	return math.Float64frombits(h.order.Uint64(b)), true
-}
-
-// readNPY reads a .npy file of size bytes; row is the row to which the error
-// belongs. Memory grows with what is read, never with what the header claims.
-func (c *collector) readNPY(f io.Reader, size int64) (row int, err error) {
-	r := bufio.NewReaderSize(f, 1<<16)
-	h, offset, err := readNPYHeader(r)
+// readNPY reads a .npy file; row is the row to which the error belongs.
+func (c *collector) readNPY(data []byte) (row int, err error) {
+	a, err := npy.Parse(data)
 	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	wide := len(a.Shape) == 2 && a.Shape[1] == 2
+	if !wide && !isColumn(a) {
+		return 0, fmt.Errorf("%w: its shape is %v, want (n,) for times or (n, 2) for trains and times", ErrFormat, a.Shape)
+	}
+	if err := checkNumbers(a); err != nil {
 		return 0, err
-	}
-	wide := len(h.shape) == 2 && h.shape[1] == 2
-	if len(h.shape) != 1 && !wide {
-		return 0, fmt.Errorf("%w: its shape is %v, want (n,) for times or (n, 2) for trains and times", ErrFormat, h.shape)
-	}
-	item, n := int64(8), h.shape[0]
-	if h.kind == "f4" {
-		item = 4
-	}
-	perRow := item
-	if wide {
-		perRow *= 2
-	}
-	// Compared by division, since a product with a claimed n may overflow.
-	if data := size - offset; data%perRow != 0 || data/perRow != n {
-		return 0, fmt.Errorf("%w: it has %d bytes of numbers, want %d rows of %d", ErrFormat, data, n, perRow)
 	}
 	if err := c.begin(unit.Dimensionless); err != nil {
 		return 0, err
 	}
-	b := make([]byte, item)
-	next := func() (float64, error) {
-		if _, err := io.ReadFull(r, b); err != nil {
-			return 0, fmt.Errorf("%w: it ends early", ErrFormat)
-		}
-		v, ok := h.number(b)
-		if !ok {
-			return 0, fmt.Errorf("%w: the number is beyond 2^53", ErrFormat)
-		}
-		return v, nil
-	}
 	if !wide {
-		i := c.train("")
-		for row := 1; row <= int(n); row++ {
-			t, err := next()
+		return c.addTimes("", a)
+	}
+	return c.addSpikes(column{a, 0, 2, ""}, column{a, 1, 2, ""}, trainID)
+}
+
+// isColumn tells whether an array is of shape (n,) or (n, 1).
+func isColumn(a npy.Array) bool {
+	return len(a.Shape) == 1 || len(a.Shape) == 2 && a.Shape[1] == 1
+}
+
+// checkNumbers refuses what cannot be a time.
+func checkNumbers(a npy.Array) error {
+	if k := a.Type.Kind; k != npy.Int && k != npy.Uint && k != npy.Float {
+		return fmt.Errorf("%w: it holds %q, want integers or floats", ErrFormat, a.Type)
+	}
+	return nil
+}
+
+// addTimes adds all numbers of an array as the times of one train.
+func (c *collector) addTimes(name string, a npy.Array) (row int, err error) {
+	times := make([]float64, a.Len())
+	if row, err := loadNumbers(times, a, 0); err != nil {
+		return row, err
+	}
+	j, err := c.addAll(c.train(name), times)
+	if err != nil {
+		return j + 1, err
+	}
+	return 0, nil
+}
+
+// loadNumbers loads numbers as npy.Load does, and refuses integers beyond 2^53,
+// of which float64 cannot tell one from the next; row is that of the error.
+func loadNumbers(dst []float64, a npy.Array, from int) (row int, err error) {
+	err = npy.Load(dst, a, from)
+	if bad := (*npy.ValueError)(nil); errors.As(err, &bad) {
+		return bad.Index + 1, fmt.Errorf("%w: the number %s is beyond 2^53", ErrFormat, bad.Value)
+	} else if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if a.Type.Size == 8 && a.Type.Kind != npy.Float {
+		for i, v := range dst {
+			if math.Abs(v) > 1<<53 {
+				return from + i + 1, fmt.Errorf("%w: the number %s is beyond 2^53", ErrFormat, unit.FormatFloat(v))
+			}
+		}
+	}
+	return 0, nil
+}
+
+// column is one of the columns of an array of rows.
+type column struct {
+	array npy.Array
+	at    int
+	width int    // how many there are
+	path  string // of a file of its own
+}
+
+func (c column) len() int { return c.array.Shape[0] }
+
+// load fills dst with the numbers from row from on, counted from 0. The row of an
+// error counts from 1. The scratch is as long as width rows of dst.
+func (c column) load(dst []float64, from int, scratch []float64) (row int, err error) {
+	switch {
+	case c.width == 1:
+		return loadNumbers(dst, c.array, from)
+	case c.array.Fortran:
+		first := c.at * c.len()
+		row, err := loadNumbers(dst, c.array, first+from)
+		return max(row-first, 0), err
+	}
+	rows := scratch[:len(dst)*c.width]
+	if row, err := loadNumbers(rows, c.array, from*c.width); err != nil {
+		return (row + c.width - 1) / c.width, err
+	}
+	for i := range dst {
+		dst[i] = rows[i*c.width+c.at]
+	}
+	return 0, nil
+}
+
+// fail gives the error of a row, which belongs to the file of the column.
+func (c column) fail(row int, err error) (int, error) {
+	if c.path == "" {
+		return row, err
+	}
+	return 0, fileError(c.path, row, err)
+}
+
+// trainID names the train of a number.
+func trainID(id float64) (string, error) {
+	if id != math.Trunc(id) || math.Abs(id) > 1<<53 {
+		return "", fmt.Errorf("%w: the train is %s, want a whole number", ErrFormat, unit.FormatFloat(id))
+	}
+	return strconv.FormatInt(int64(id), 10), nil
+}
+
+// chunk is how many rows are looked at in one go.
+const chunk = 4096
+
+// addSpikes adds the spikes of two columns of one length. The columns are read
+// twice, first to count, so that no train takes more memory than its spikes. A
+// name of "" leaves the spikes of that id out, but not their times' last.
+func (c *collector) addSpikes(ids, times column, name func(id float64) (string, error)) (row int, err error) {
+	var id, time [chunk]float64
+	scratch := make([]float64, 2*chunk)
+	n := ids.len()
+	index := make(map[float64]int) // of an id in c.names; -1 is left out
+	var count []int
+	last, at := math.NaN(), -1
+	find := func(v float64) (err error) {
+		if v == last {
+			return nil
+		}
+		known := false
+		if at, known = index[v]; !known {
+			text, err := name(v)
+			if err != nil {
+				return err
+			}
+			if at = -1; text != "" {
+				at = c.train(text)
+				count = append(count, make([]int, len(c.names)-len(count))...)
+			}
+			index[v] = at
+		}
+		last = v
+		return nil
+	}
+	for from := 0; from < n; from += chunk {
+		part := id[:min(chunk, n-from)]
+		if row, err := ids.load(part, from, scratch); err != nil {
+			return row, err
+		}
+		for i, v := range part {
+			if err := find(v); err != nil {
+				return from + i + 1, err
+			}
+			if at >= 0 {
+				count[at]++
+			}
+		}
+	}
+	for i, spikes := range count {
+		c.times[i] = slices.Grow(c.times[i], spikes)
+	}
+	for from := 0; from < n; from += chunk {
+		part := id[:min(chunk, n-from)]
+		if row, err := ids.load(part, from, scratch); err != nil {
+			return row, err
+		}
+		when := time[:len(part)]
+		if row, err := times.load(when, from, scratch); err != nil {
+			return times.fail(row, err)
+		}
+		for i, v := range part {
+			if err := find(v); err != nil { // the file has changed meanwhile
+				return from + i + 1, err
+			}
+			t, err := c.time(when[i])
+			if err != nil {
+				return times.fail(from+i+1, err)
+			}
+			if at >= 0 {
+				c.times[at] = append(c.times[at], t)
+			}
+		}
+	}
+	return 0, nil
+}
+
+// positional matches the names that numpy.savez gives to arrays without one.
+var positional = regexp.MustCompile(`^arr_(\d+)$`)
+
+// readNPZ reads a .npz file; row is the row to which the error belongs.
+func (c *collector) readNPZ(data []byte) (row int, err error) {
+	archive, err := npy.ParseArchive(data)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	names := archive.Names()
+	switch has := func(name string) bool { return slices.Contains(names, name) }; {
+	case len(names) == 0:
+		return 0, fmt.Errorf("%w: it has no arrays", ErrFormat)
+	case has("times") && has("index") && c.opts.TimeColumn == "" && c.opts.TrainColumn == "":
+		return 0, c.readRagged(archive)
+	case !slices.ContainsFunc(names, func(name string) bool { return !positional.MatchString(name) }) && c.opts.TimeColumn == "" && c.opts.TrainColumn == "":
+		if err := c.begin(unit.Dimensionless); err != nil {
+			return 0, err
+		}
+		for _, name := range names {
+			a, err := readColumn(archive, name)
 			if err == nil {
-				err = c.add(i, t)
+				err = checkNumbers(a)
+			}
+			if err == nil {
+				row, err = c.addTimes(positional.FindStringSubmatch(name)[1], a)
 			}
 			if err != nil {
-				return row, err
+				return row, fmt.Errorf("array %s: %w", name, err)
 			}
 		}
 		return 0, nil
 	}
-	index := make(map[float64]int) // spares the text of ids seen before
-	train := func(id float64) (int, error) {
-		i, ok := index[id]
+	timeAt, trainAt, stated, err := c.columns(names)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.begin(stated); err != nil {
+		return 0, err
+	}
+	times, err := readColumn(archive, names[timeAt])
+	if err == nil {
+		err = checkNumbers(times)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("array %s: %w", names[timeAt], err)
+	}
+	if trainAt < 0 {
+		return c.addTimes("", times)
+	}
+	ids, err := readColumn(archive, names[trainAt])
+	if err != nil {
+		return 0, fmt.Errorf("array %s: %w", names[trainAt], err)
+	}
+	if ids.Shape[0] != times.Shape[0] {
+		return 0, fmt.Errorf("%w: array %s has %d rows and array %s %d, want as many", ErrFormat, names[timeAt], times.Shape[0], names[trainAt], ids.Shape[0])
+	}
+	if ids.Type.Kind == npy.Text || ids.Type.Kind == npy.Bytes {
+		return c.addNamed(ids, column{times, 0, 1, ""})
+	}
+	if err := checkNumbers(ids); err != nil {
+		return 0, fmt.Errorf("array %s: %w", names[trainAt], err)
+	}
+	return c.addSpikes(column{ids, 0, 1, ""}, column{times, 0, 1, ""}, trainID)
+}
+
+// readColumn reads an array of shape (n,) or (n, 1).
+func readColumn(archive *npy.Archive, name string) (npy.Array, error) {
+	a, err := archive.Read(name)
+	if err != nil {
+		return npy.Array{}, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if !isColumn(a) {
+		return npy.Array{}, fmt.Errorf("%w: its shape is %v, want (n,)", ErrFormat, a.Shape)
+	}
+	return a, nil
+}
+
+// addNamed adds spikes whose trains are named by strings.
+func (c *collector) addNamed(names npy.Array, times column) (row int, err error) {
+	texts, err := npy.Values[string](names)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	for i, text := range texts {
+		if err := checkName(text); err != nil {
+			return i + 1, err
+		}
+	}
+	index := make(map[string]float64)
+	var seen []string
+	ids := make([]float64, len(texts))
+	for i, text := range texts {
+		id, ok := index[text]
 		if !ok {
-			if id != math.Trunc(id) || math.Abs(id) > 1<<53 {
-				return 0, fmt.Errorf("%w: the train is %s, want a whole number", ErrFormat, unit.FormatFloat(id))
-			}
-			i = c.train(strconv.FormatInt(int64(id), 10))
-			index[id] = i
+			id = float64(len(seen))
+			index[text] = id
+			seen = append(seen, text)
 		}
-		return i, nil
+		ids[i] = id
 	}
-	var ids []float64 // of a whole column, where columns follow one another
-	if h.fortran {
-		for row := 1; row <= int(n); row++ {
-			id, err := next()
-			if err != nil {
-				return row, err
-			}
-			ids = append(ids, id)
-		}
+	a, err := npy.New(ids)
+	if err != nil {
+		return 0, err
 	}
-	for row := 1; row <= int(n); row++ {
-		var id float64
-		if h.fortran {
-			id = ids[row-1]
-		} else if id, err = next(); err != nil {
-			return row, err
-		}
-		i, err := train(id)
+	return c.addSpikes(column{a, 0, 1, ""}, times, func(id float64) (string, error) { return seen[int(id)], nil })
+}
+
+// readRagged reads what WriteFile writes: the times of all trains one after the
+// other, the index of each train's end, as in a table of NWB, and for each train
+// its bounds, unit and name.
+func (c *collector) readRagged(archive *npy.Archive) error {
+	var times, starts, stops []float64
+	var ends []int
+	var units, names []string
+	for _, err := range []error{
+		readValues(archive, "times", &times), readValues(archive, "index", &ends),
+		readValues(archive, "t_start", &starts), readValues(archive, "t_stop", &stops),
+		readValues(archive, "units", &units), readValues(archive, "names", &names),
+	} {
 		if err != nil {
-			return row, err
-		}
-		t, err := next()
-		if err == nil {
-			err = c.add(i, t)
-		}
-		if err != nil {
-			return row, err
+			return err
 		}
 	}
-	return 0, nil
+	if c.opts.SamplingRate.IsSet() {
+		return fmt.Errorf("%w: its times are in units of time: give no sampling rate", ErrFormat)
+	}
+	n := len(ends)
+	if n == 0 {
+		return fmt.Errorf("%w: it has no trains", ErrFormat)
+	}
+	for _, a := range []struct {
+		name string
+		len  int
+	}{{"t_start", len(starts)}, {"t_stop", len(stops)}, {"units", len(units)}, {"names", len(names)}} {
+		if a.len != n {
+			return fmt.Errorf("%w: array %s has %d rows, want %d as index", ErrFormat, a.name, a.len, n)
+		}
+	}
+	if ends[n-1] != len(times) {
+		return fmt.Errorf("%w: index ends at %d, want %d, the number of times", ErrFormat, ends[n-1], len(times))
+	}
+	from := 0
+	for i, end := range ends {
+		if end < from || end > len(times) {
+			return fmt.Errorf("%w: array index: row %d is %d, want %d to %d", ErrFormat, i+1, end, from, len(times))
+		}
+		t := Train{TStart: starts[i], TStop: stops[i], Name: names[i]}
+		if end > from {
+			t.Times = times[from:end:end]
+		}
+		var err error
+		if t.Unit, err = unit.Parse(units[i]); err == nil {
+			err = c.addBounded(t)
+		}
+		if err != nil {
+			return &TrainError{Index: i, Err: err}
+		}
+		from = end
+	}
+	return nil
+}
+
+// readValues reads all values of an array of shape (n,).
+func readValues[T npy.Item](archive *npy.Archive, name string, values *[]T) error {
+	a, err := readColumn(archive, name)
+	if err != nil {
+		return fmt.Errorf("array %s: %w", name, err)
+	}
+	if *values, err = npy.Values[T](a); err != nil {
+		return fmt.Errorf("%w: array %s: %w", ErrFormat, name, err)
+	}
+	return nil
 }

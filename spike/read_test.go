@@ -106,7 +106,7 @@ func TestReadFileRefuses(t *testing.T) {
 		row                 int
 		message             string
 	}{
-		{"extension", "a.txt", "1", s, spike.ErrFormat, 0, `cannot read ".txt" files, want .csv or .npy`},
+		{"extension", "a.xls", "1", s, spike.ErrFormat, 0, `cannot read ".xls" files, want .csv`},
 		{"empty csv", "a.csv", "", s, spike.ErrFormat, 0, "empty"},
 		{"no rows", "a.csv", "train,time_s\n", s, spike.ErrFormat, 0, "no rows"},
 		{"no header", "a.csv", "0,1.5\n", s, spike.ErrFormat, 1, `column "0"`},
@@ -131,12 +131,12 @@ func TestReadFileRefuses(t *testing.T) {
 		{"empty npy", "a.npy", "", s, spike.ErrFormat, 0, "too short"},
 		{"no npy", "a.npy", "time_s\n1\n2\n3\n", s, spike.ErrFormat, 0, "not a .npy file"},
 		{"npy without unit", "a.npy", good, spike.ReadOptions{}, unit.ErrDimension, 0, "does not say the unit"},
-		{"npy cut", "a.npy", good[:len(good)-1], s, spike.ErrFormat, 0, "23 bytes of numbers, want 3 rows of 8"},
+		{"npy cut", "a.npy", good[:len(good)-1], s, spike.ErrFormat, 0, "23 bytes of data, want 3 items of 8"},
 		{"npy with more", "a.npy", good + "\x00", s, spike.ErrFormat, 0, "25 bytes"},
 		{"npy header cut", "a.npy", good[:40], s, spike.ErrFormat, 0, "header ends early"},
 		{"npy version", "a.npy", good[:6] + "\x09" + good[7:], s, spike.ErrFormat, 0, "version 9.0"},
 		{"npy long header", "a.npy", good[:6] + "\x02\x00\xff\xff\xff\xff" + good[10:], s, spike.ErrFormat, 0, "4294967295 bytes"},
-		{"npy huge shape", "a.npy", strings.Replace(good, "(3,), }          ", "(2305843009213693952,), }", 1), s, spike.ErrFormat, 0, "want 2305843009213693952 rows"},
+		{"npy huge shape", "a.npy", strings.Replace(good, "(3,), }          ", "(2305843009213693952,), }", 1), s, spike.ErrFormat, 0, "want 2305843009213693952 items"},
 		{"npy negative shape", "a.npy", strings.Replace(good, "(3,), } ", "(-3,), }", 1), s, spike.ErrFormat, 0, "shape"},
 		{"npy missing key", "a.npy", strings.Replace(good, "'fortran_order': False, ", "                        ", 1), s, spike.ErrFormat, 0, "lacks"},
 		{"npy header not opened", "a.npy", strings.Replace(good, "{", " ", 1), s, spike.ErrFormat, 0, "no dictionary"},
@@ -167,7 +167,7 @@ func TestReadFileRefuses(t *testing.T) {
 	})
 	t.Run("directory", func(t *testing.T) {
 		t.Parallel()
-		checkFileError(t, t.TempDir(), s, spike.ErrFormat, 0, "not a regular file")
+		checkFileError(t, t.TempDir(), s, spike.ErrFormat, 0, "without spike_times.npy")
 	})
 }
 
