@@ -37,14 +37,15 @@ type KernelBandwidth struct {
 // OptimalKernelBandwidth finds the width of the Gaussian kernel with which a
 // train is best smoothed, the one of least mean integrated squared error
 // (H. Shimazaki and S. Shinomoto, J. Comput. Neurosci. 29 (2010) 171), as
-// elephant.statistics.optimal_kernel_bandwidth does: by 20 steps of a golden section
-// search, from twice the resolution to the range of the spikes.
+// elephant.statistics.optimal_kernel_bandwidth does: by at most 20 steps of a
+// golden section search, from twice the resolution to the range of the spikes.
 //
-// The width agrees with Elephant's to 1e-9 of itself. Unlike there the spikes need not be
-// sorted. Elephant's bootstrap, which fails with a TypeError, is left out.
+// The width agrees with Elephant's to 1e-9 of itself. Unlike there the spikes
+// need not be sorted. The bootstrap, which Elephant answers with a TypeError, is
+// left out.
 //
 // Refused are spikes, or spikes within Times, at fewer than two different times,
-// and trains in which no width is found, as with two spikes (ErrTooFew), Times
+// and trains in which no width is found, as with three spikes (ErrTooFew), Times
 // that do not ascend and bandwidths that are not above 0 or beyond a million
 // steps of Times (ErrKernel), and units that are no times (unit.ErrDimension).
 func OptimalKernelBandwidth(train Train, opts BandwidthOptions) (KernelBandwidth, error) {
@@ -55,8 +56,8 @@ func OptimalKernelBandwidth(train Train, opts BandwidthOptions) (KernelBandwidth
 	slices.Sort(spikes)
 	times := opts.Times
 	if times != nil {
-		if len(times) < 2 || !(smallestStep(times) > 0) {
-			return KernelBandwidth{}, fmt.Errorf("spike: %w: the times to estimate a density at must be two or more that ascend", ErrKernel)
+		if len(times) < 2 || !(smallestStep(times) > 0) || math.IsInf(times[len(times)-1]-times[0], 0) {
+			return KernelBandwidth{}, fmt.Errorf("spike: %w: the times to estimate a density at must be two or more finite ones that ascend", ErrKernel)
 		}
 		from, to := times[0], times[len(times)-1]
 		spikes = spikes[sort.SearchFloat64s(spikes, from):]

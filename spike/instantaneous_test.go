@@ -73,7 +73,7 @@ func TestInstantaneousRateGolden(t *testing.T) {
 			if checkRefusal(t, c.Refuse, err) {
 				return
 			}
-			tolerance := 1e-12
+			tolerance := 1e-13
 			switch {
 			case c.Kernel == spike.KernelAlpha && !c.Keep:
 				tolerance = 1e-6

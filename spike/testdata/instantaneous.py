@@ -3,7 +3,7 @@
     pip install elephant==1.2.1 neo==0.14.6 numpy==2.4.6 scipy==1.17.1 quantities==0.16.4
     python instantaneous.py > instantaneous.json
 
-Tolerance of the samples, of the largest one: 1e-12, since Elephant sums by a Fourier transform of another length;
+Tolerance of the samples, of the largest one: 1e-13, since Elephant sums by a Fourier transform of another length;
 1e-6 for an alpha kernel on its median, which Elephant has to 1e-7; 1e-8 for an automatic kernel, whose width is found
 to 1e-9. Everything else (number of samples, time axis, refusals) is exact.
 
