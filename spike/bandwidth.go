@@ -41,7 +41,7 @@ type KernelBandwidth struct {
 // golden section search, from twice the resolution to the range of the spikes.
 //
 // The width agrees with Elephant's to 1e-9 of itself. Unlike there the spikes
-// need not be sorted. The bootstrap, which Elephant answers with a TypeError, is
+// need not be sorted. The bootstrap, which Elephant answers with an error, is
 // left out.
 //
 // Refused are spikes, or spikes within Times, at fewer than two different times,
