@@ -17,7 +17,6 @@ symmetric about 0; elsewhere it is asserted to give the same. Cases with "bug" c
 Each such case is asserted to differ from the released Elephant. Cases with "stricter" are refused by package spike, though
 Elephant answers.
 """
-import json
 import logging
 import sys
 import warnings
@@ -30,7 +29,7 @@ import quantities as pq
 import scipy
 from elephant.conversion import BinnedSpikeTrain
 
-from exact import Q, hexed, hexes, pair, quantity
+from exact import Q, hexed, hexes, lines, pair, quantity
 
 logging.disable(logging.CRITICAL)
 warnings.simplefilter("ignore")
@@ -339,11 +338,6 @@ tiling("dt a rate", one, edges, (1.0, "Hz"), "dimension")
 tiling("units differ", doc1, one, None, "mixed")
 tiling("ends differ", one, whole[0], None, "interval")
 tiling("starts differ", one, add([0.5], "s", 0.25, 1.0), None, "interval")
-
-
-def lines(name, items):
-    return json.dumps(name) + ": [\n" + ",\n".join(json.dumps(x, separators=(",", ":")) for x in items) + "\n]"
-
 
 print("{")
 print('"about": "made by correlation.py with elephant %s, neo %s, numpy %s, scipy %s, quantities %s",' % (elephant.__version__, neo.__version__, np.__version__, scipy.__version__, pq.__version__))

@@ -6,7 +6,6 @@
 Tolerance 0: exact. Every float is written in hexadecimal and compared bit by bit. Cases with "stricter" are refused by
 package spike though Elephant answers: it warns, or takes a bare number for milliseconds.
 """
-import json
 import sys
 import warnings
 
@@ -17,22 +16,12 @@ import quantities as pq
 import scipy
 from elephant.statistics import cv, cv2, fanofactor, isi, lv, lvr
 
-from exact import Q, hexed, hexes, pair
+from exact import Q, hexed, hexes, lines, pair, samples
 
 warnings.simplefilter("ignore")
 np.seterr(all="ignore")
 rng = np.random.RandomState(281)
 size = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0, "h": 3600.0, "ns": 1e-9}
-
-
-def samples(seed, n):
-    """The numbers of n ascending samples, as the test makes them, so that long trains need no space."""
-    out, x, at = np.empty(n), seed, 0
-    for k in range(n):
-        x = (1664525 * x + 1013904223) % 2**32
-        at += 1 + (x >> 20)
-        out[k] = at
-    return out
 
 
 # --- intervals ---------------------------------------------------------------
@@ -159,11 +148,6 @@ sums = []
 for n in list(range(0, 18)) + list(range(125, 140)) + list(range(255, 266)) + [511, 1027, 8191, 8192, 8193, 65537]:
     v = (samples(n + 3, n) % 977 - 400) / 3.0
     sums.append({"n": n, "seed": n + 3, "sum": hexed(np.sum(v)), "mean": hexed(np.mean(v)), "var": hexed(np.var(v)), "std": hexed(np.std(v))})
-
-
-def lines(name, items):
-    return json.dumps(name) + ": [\n" + ",\n".join(json.dumps(x, separators=(",", ":")) for x in items) + "\n]"
-
 
 print("{")
 print('"about": "made by intervals.py with elephant %s, neo %s, numpy %s, scipy %s, quantities %s",' % (elephant.__version__, neo.__version__, np.__version__, scipy.__version__, pq.__version__))
