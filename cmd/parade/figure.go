@@ -21,7 +21,6 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgpdf"
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
@@ -49,7 +48,7 @@ type picture struct {
 }
 
 // figureEndings are the formats of figures, by the endings of their files.
-var figureEndings = []string{".png", ".svg", ".pdf"}
+var figureEndings = []string{".png", ".svg"}
 
 // write writes the figure whole, in the format that the path's ending says.
 func (f picture) write(path string) error {
@@ -59,8 +58,6 @@ func (f picture) write(path string) error {
 		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(figureDPI), vgimg.UseBackgroundColor(color.White))}
 	case ".svg":
 		canvas = vgsvg.New(f.width, f.height)
-	case ".pdf":
-		canvas = vgpdf.New(f.width, f.height)
 	default:
 		return fmt.Errorf("%s: figures end in %s", path, strings.Join(figureEndings, ", "))
 	}
@@ -74,7 +71,7 @@ func (f picture) write(path string) error {
 // writeBoth writes the figure as PNG and SVG into a folder and gives the files.
 func (f picture) writeBoth(folder, name string) ([]string, error) {
 	var files []string
-	for _, ending := range figureEndings[:2] {
+	for _, ending := range figureEndings {
 		path := filepath.Join(folder, name+ending)
 		if err := f.write(path); err != nil {
 			return nil, figureError(folder, err)
@@ -109,9 +106,12 @@ func figureError(folder string, err error) error {
 	return fmt.Errorf("the figure cannot be written to %s: %w; choose another folder with --out", folder, reason(err))
 }
 
-// reason takes the path out of the system's error, where it is that of a
-// temporary file.
+// reason takes the path out of an error, where it is that of a temporary file or
+// has been said.
 func reason(err error) error {
+	if file := (*spike.FileError)(nil); errors.As(err, &file) {
+		err = file.Err
+	}
 	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
 		return inner.Err
 	}
@@ -285,7 +285,7 @@ func (s stack) draw(c draw.Canvas) {
 			bold := draw.TextStyle{Color: ink, Font: sans(11), Handler: plot.DefaultTextHandler, YAlign: draw.YBottom}
 			bold.Font.Weight = xfont.WeightBold
 			at := vg.Point{X: left, Y: place.Max.Y + 7}
-			text := shortened(p.title, 60)
+			text := ending(p.title, 60)
 			c.FillText(bold, at, text)
 			at.X += bold.Width(text) + 8
 			c.FillText(draw.TextStyle{Color: faint, Font: sans(9.5), Handler: plot.DefaultTextHandler, YAlign: draw.YBottom}, at, p.remark)
@@ -294,11 +294,28 @@ func (s stack) draw(c draw.Canvas) {
 	}
 }
 
+// picture gives the stack on paper, with so much height for each share.
+func (s stack) picture(each vg.Length) picture {
+	height := 1.5 * vg.Centimeter
+	for _, p := range s {
+		height += each * vg.Length(p.share)
+	}
+	return picture{figureWidth, height, s.draw}
+}
+
 func shortened(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}
 	return text
+}
+
+// ending is the end of a path that is too long.
+func ending(path string, most int) string {
+	if runes := []rune(path); len(runes) > most {
+		return "…" + string(runes[len(runes)-most+1:])
+	}
+	return path
 }
 
 // labelledTicks marks about so many round values, each with its number.

@@ -2,6 +2,7 @@
 //
 //	parade demo      run Elephant's parallel tutorial on every executor
 //	parade doctor    what this machine offers: cores, memory, executors
+//	parade spikes    statistics and figures of spike trains in files
 //	parade bench     measure every executor
 //	parade version   which build this is
 //

@@ -43,9 +43,10 @@ func newRootCommand() *cobra.Command {
 		Long: `Parade runs one function over many inputs: in order on one core, on all cores,
 or in separate processes. The call is the same everywhere, and so is the answer.
 
-This command shows that on this machine. Programs use the Go package
-github.com/parade-go/parade.`,
+This command shows that on this machine, and does it for files of spike trains.
+Programs use the Go package github.com/parade-go/parade.`,
 		Example: `  parade demo                  Elephant's parallel tutorial on every executor
+  parade spikes rate *.csv     firing rates of recordings; see parade spikes --help
   parade doctor                what this machine offers
   parade bench --quick         what a task costs, per executor`,
 		SilenceErrors: true,
@@ -55,7 +56,7 @@ github.com/parade-go/parade.`,
 	}
 	root.SuggestionsMinimumDistance = 2 // edits that turn a typo into a command
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newDemoCommand(), newDoctorCommand(), newBenchCommand(), newVersionCommand(), newExitCodesTopic())
+	root.AddCommand(newDemoCommand(), newDoctorCommand(), newBenchCommand(), newSpikesCommand(), newVersionCommand(), newExitCodesTopic())
 	root.InitDefaultCompletionCmd("completion")
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
