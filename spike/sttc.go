@@ -18,9 +18,11 @@ import (
 // TB is 1, the quotient counts as 1. An unset dt is 5 ms. A train without
 // spikes gives NaN. Spikes may be in any order.
 //
-// It is elephant.spike_train_correlation.spike_time_tiling_coefficient, bit for
-// bit, but for an error of Elephant 1.2 (its pull request 706 mends it): there dt
-// grows by 1e-5 of the spike time, from 5 ms to 15 ms at 1000 s.
+// It is elephant.spike_train_correlation.spike_time_tiling_coefficient, bit for bit, but
+// for an error of Elephant 0.12 to 1.2 (its pull request 706 mends it): there dt grows
+// by 1e-5 of the spike time, to 15 ms at 1000 s. Here it grows by 1e-8 of itself, so
+// that spikes exactly dt apart on a grid, such as that of 30 kHz samples, are within it
+// whatever the rounding.
 //
 // The error wraps ErrLags where dt is not above 0, ErrMixedUnits, ErrInterval
 // where the trains differ in t_start or t_stop by more than 1e-8 of their unit,
@@ -54,7 +56,8 @@ func SpikeTimeTilingCoefficient(a, b Train, dt unit.Time) (float64, error) {
 	}
 	a.Times, b.Times = inOrder(a.Times), inOrder(b.Times)
 	ta, tb := a.tiled(window.Value), b.tiled(window.Value)
-	pa, pb := a.near(b, window.Value), b.near(a, window.Value)
+	within := window.Value * (1 + tolerance)
+	pa, pb := a.near(b, within), b.near(a, within)
 	return halfTiling(pa, tb) + halfTiling(pb, ta), nil
 }
 
