@@ -333,6 +333,14 @@ func (about labelledTicks) Ticks(lowest, highest float64) []plot.Tick {
 	return ticks
 }
 
+// wholeTicks are labelledTicks of what is counted.
+type wholeTicks int
+
+// Ticks implements plot.Ticker.
+func (about wholeTicks) Ticks(lowest, highest float64) []plot.Tick {
+	return labelledTicks(max(1, min(int(about), int(highest-lowest)))).Ticks(lowest, highest)
+}
+
 // rules are faint lines at the ticks of the y axis.
 type rules struct{}
 
@@ -424,23 +432,25 @@ func newRaster(rows []rasterRow, start, stop float64) panel {
 
 type rasterPlot []rasterRow
 
-// Plot implements plot.Plotter. Spikes that fall on one place are one stroke; of
-// so many strokes that they would hide each other, and make a file too large for
-// a browser, it draws a picture instead, darker where there are more spikes.
+// Plot implements plot.Plotter. Spikes that fall on one place are one stroke. Where
+// strokes would hide each other, or make a file too large for a browser, it draws
+// an image instead, darker where there are more spikes.
 func (r rasterPlot) Plot(c draw.Canvas, p *plot.Plot) {
-	const mostStrokes = 25_000
-	strokes := 0
+	const most, mostOfRow = 25_000, rasterPlaces / 4
+	all, ofRow := 0, 0
 	for _, row := range r {
-		for _, n := range row.Counts {
-			if n > 0 {
-				strokes++
+		n := 0
+		for _, spikes := range row.Counts {
+			if spikes > 0 {
+				n++
 			}
 		}
+		all, ofRow = all+n, max(ofRow, n)
 	}
 	toX, toY := p.Transforms(&c)
 	bottom, top := toY(0.5), toY(float64(len(r))+0.5)
 	left, right := toX(p.X.Min), toX(p.X.Max)
-	if strokes > mostStrokes {
+	if all > most || ofRow > mostOfRow {
 		c.DrawImage(vg.Rectangle{Min: vg.Point{X: left, Y: bottom}, Max: vg.Point{X: right, Y: top}}, r.image())
 		return
 	}
@@ -457,10 +467,14 @@ func (r rasterPlot) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// image shows how dense spikes are: three pixels for each row and a gap where
-// there is room for it.
+// image shows how dense spikes are, with gaps between rows where there is room.
 func (r rasterPlot) image() image.Image {
-	const each = 4
+	const height, mostWithGaps = 600, 60
+	each := max(1, (height+len(r)-1)/len(r))
+	gap := 0
+	if len(r) <= mostWithGaps {
+		gap = each / 8
+	}
 	busiest := 1.0
 	for _, row := range r {
 		for _, n := range row.Counts {
@@ -469,15 +483,15 @@ func (r rasterPlot) image() image.Image {
 	}
 	dots := image.NewNRGBA(image.Rect(0, 0, rasterPlaces, each*len(r)))
 	for i, row := range r {
-		y := each * (len(r) - 1 - i)
+		top := each * (len(r) - 1 - i)
 		for x, n := range row.Counts {
 			if n == 0 {
 				continue
 			}
-			shade := 0.35 + 0.65*math.Log1p(float64(n))/math.Log1p(busiest)
-			dot := color.NRGBA{ink.R, ink.G, ink.B, uint8(255 * shade)}
-			for dy := range each - 1 {
-				dots.SetNRGBA(x, y+dy, dot)
+			// The root, so that one busy place does not make all others pale.
+			dot := color.NRGBA{ink.R, ink.G, ink.B, uint8(255 * math.Sqrt(float64(n)/busiest))}
+			for y := top + gap; y < top+each-gap; y++ {
+				dots.SetNRGBA(x, y, dot)
 			}
 		}
 	}
@@ -492,6 +506,7 @@ func newBars(h spike.Histogram) panel {
 	switch h.Output {
 	case spike.OutputCounts:
 		p.Y.Label.Text = "spikes per " + quantity(h.BinSize)
+		p.Y.Tick.Marker = wholeTicks(4)
 	case spike.OutputMean:
 		p.Y.Label.Text = "spikes per train and " + quantity(h.BinSize)
 	case spike.OutputRate:

@@ -65,21 +65,72 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// marked finds, where there is a /proc, the processes that have a variable in
-// their environment; it gives those that are on their way out a second.
+// So it is where a job of many small tasks is running, and nobody has a file left
+// that is not whole.
+func TestSignalDuringSurrogates(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("without /proc this test can't tell when workers run")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.csv"), []byte("time_s\n0\n1\n2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := "PARADE_TEST_MARK=" + filepath.Base(dir) + "surrogates"
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Args = strings.Fields("parade spikes surrogates a.csv --statistic peak --bin 1us -n 1000000 --on processes:2 -o out.csv")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), mark)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for start := time.Now(); len(running(mark)) < 3 && time.Since(start) < 30*time.Second; {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Error(err)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		t.Errorf("ended with %v, want code %d; it said %q", err, exitInterrupted, stderr.String())
+	}
+	if !strings.HasSuffix(stderr.String(), "parade: interrupted\n") {
+		t.Errorf("it said %q", stderr.String())
+	}
+	if left := marked(mark); len(left) > 0 {
+		t.Errorf("left running: %q", left)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("the folder has %v, want the recording only (%v)", files, err)
+	}
+}
+
+// marked finds the processes that have a variable in their environment; it gives
+// those that are on their way out a second.
 func marked(variable string) (left []string) {
 	for range 20 {
-		left = nil
-		environments, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is good
-		for _, path := range environments {
-			if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), variable) {
-				left = append(left, filepath.Dir(path))
-			}
-		}
-		if len(left) == 0 {
+		if left = running(variable); len(left) == 0 {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	return left
+}
+
+// running finds, where there is a /proc, the processes that have a variable in
+// their environment.
+func running(variable string) (found []string) {
+	environments, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is good
+	for _, path := range environments {
+		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), variable) {
+			found = append(found, filepath.Dir(path))
+		}
+	}
+	return found
 }

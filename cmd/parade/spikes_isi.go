@@ -129,7 +129,10 @@ func (r *fileIntervals) count(intervals []float64, o isiOptions) error {
 	if bin == 0 {
 		bin = round125(longest / about)
 	}
-	n := math.Ceil(longest/bin - 1e-9)
+	n := math.Floor(longest/bin+1e-8) + 1
+	if o.Longest.IsSet() {
+		n = math.Ceil(longest/bin - 1e-8)
+	}
 	if n > most {
 		return fmt.Errorf("bins of %s up to %s are %.0f, want at most %d; give another --bin or --longest",
 			quantity(unit.Time{Value: bin, Unit: r.Unit}), quantity(unit.Time{Value: longest, Unit: r.Unit}), n, most)
@@ -196,6 +199,7 @@ func (r fileIntervals) panel(file string) panel {
 	p.X.Label.Text = "interval (" + r.Unit.String() + ")"
 	p.X.Min, p.X.Max = 0, r.Edges[len(r.Edges)-1]
 	p.Y.Label.Text = "intervals per " + quantity(unit.Time{Value: r.Edges[1], Unit: r.Unit})
+	p.Y.Tick.Marker = wholeTicks(4)
 	p.Y.Min, p.Y.Max = 0, roomAbove(r.Counts)
 	p.Add(rules{}, bars{edges: r.Edges, heights: r.Counts, colour: accent})
 	return p

@@ -271,9 +271,9 @@ func (t surrogateTest) panel(file string, o surrogateOptions) panel {
 	lowest, highest := slices.Min(t.surrogates), slices.Max(t.surrogates)
 	bin := max(1, round125((highest-lowest+1)/40)) // the statistics are whole numbers
 	first := bin * math.Floor(lowest/bin)
-	b := bars{edges: []float64{first}, colour: faint}
-	for edge := first; edge <= highest; edge += bin {
-		b.edges, b.heights = append(b.edges, edge+bin), append(b.heights, 0)
+	b := bars{edges: []float64{first - 0.5}, colour: faint}
+	for at := first; at <= highest; at += bin {
+		b.edges, b.heights = append(b.edges, at+bin-0.5), append(b.heights, 0)
 	}
 	for _, v := range t.surrogates {
 		b.heights[int((v-first)/bin)]++
@@ -282,9 +282,10 @@ func (t surrogateTest) panel(file string, o surrogateOptions) panel {
 	p.title, p.remark = file, fmt.Sprintf("%s by %v, p = %s", plural(len(t.surrogates), "surrogate"), o.Surrogate.Method, digits(t.p))
 	p.X.Label.Text = o.Statistic + " in bins of " + quantity(o.Bin)
 	p.Y.Label.Text = "surrogates"
-	room := (max(b.edges[len(b.edges)-1], t.value) - min(first, t.value)) * 0.04
-	p.X.Min, p.X.Max = min(first, t.value)-room, max(b.edges[len(b.edges)-1], t.value)+room
-	p.Y.Min, p.Y.Max = 0, roomAbove(b.heights)
+	left, right := min(b.edges[0], t.value), max(b.edges[len(b.edges)-1], t.value)
+	p.X.Min, p.X.Max = left-0.04*(right-left), right+0.04*(right-left)
+	p.X.Tick.Marker, p.Y.Tick.Marker = wholeTicks(10), wholeTicks(4)
+	p.Y.Min, p.Y.Max = 0, 1.2*roomAbove(b.heights) // for the legend
 	recording := line{xs: []float64{t.value, t.value}, ys: []float64{0, p.Y.Max}, style: draw.LineStyle{Color: red, Width: 1.6}}
 	p.Add(rules{}, b, recording)
 	p.Legend.Add("recording", recording)
