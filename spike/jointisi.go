@@ -21,7 +21,7 @@ type JointISI struct {
 	// Bins is the number of bins for an interval, up to MaxJointISIBins; 0 is 100.
 	Bins int
 	// Sigma is the standard deviation of the Gaussian that smoothes the histogram;
-	// unset is 2 ms, and 0 ms is none.
+	// unset is 2 ms, 0 ms is none, and the TruncationLimit is the most.
 	Sigma unit.Time
 	// SquareRoot takes the square root of the counts before.
 	SquareRoot bool
@@ -34,7 +34,7 @@ type JointISI struct {
 }
 
 // MaxJointISIBins is the largest number of bins of JointISI.
-const MaxJointISIBins = 4096
+const MaxJointISIBins = 1024
 
 // jointISI is JointISI in the unit of a train.
 type jointISI struct {
@@ -86,6 +86,10 @@ func (s Surrogate) jointISI(train Train) (surrogateDraw, error) {
 		return nil, fmt.Errorf("spike: %w: a dither of %v %v is too far for %d bins up to %v %v", ErrSurrogate, j.dither, u, j.bins, limit, u)
 	}
 	j.steps = int(steps)
+
+	if sigma > limit {
+		return nil, fmt.Errorf("spike: %w: sigma is %v %v, want at most the truncation limit (%v %v)", ErrSurrogate, sigma, u, limit, u)
+	}
 
 	sorted := slices.Sorted(slices.Values(train.Times))
 	if len(sorted) < 3 {

@@ -161,7 +161,7 @@ func (r renewal) train(rng Random) Train {
 	}
 	train.Times = make([]float64, 1, int((stop-start)*r.rate+4*math.Sqrt(r.expected))+2)
 	train.Times[0] = last
-	block := int(math.Ceil(r.expected + 3*math.Sqrt(r.expected)))
+	block := int(math.Ceil(r.expected + float64(3*math.Sqrt(r.expected))))
 	for last < stop {
 		before, elapsed := last, 0.0
 		for range block {

@@ -229,7 +229,8 @@ func ditherApart(train Train, dither, dead float64) surrogateDraw {
 	dead = shortest(sorted, dead)
 	return func(rng Random) []float64 {
 		times := slices.Clone(sorted)
-		order := permutation(rng, len(times))
+		order := make([]int, len(times))
+		permute(rng, order)
 		for _, i := range order {
 			before, after := train.TStart-dead, train.TStop+dead // the ends may be reached
 			if i > 0 {
@@ -319,6 +320,9 @@ func (s Surrogate) shuffleISIs(train Train) (surrogateDraw, error) {
 	}, nil
 }
 
+// maxDisplacement bounds the windows of BinShuffling: 256 MiB of places.
+const maxDisplacement = 1 << 24
+
 func (s Surrogate) binShuffling(train Train) (surrogateDraw, error) {
 	bin, err := s.binSize(train.Unit)
 	if err != nil {
@@ -333,8 +337,8 @@ func (s Surrogate) binShuffling(train Train) (surrogateDraw, error) {
 		return nil, err
 	}
 	most := math.Trunc(dither / binSeconds)
-	if !(1 <= most && most <= MaxBins/2) {
-		return nil, fmt.Errorf("spike: %w: a dither of %v is %v bins of %v, want 1 to %d", ErrSurrogate, s.Dither, most, s.BinSize, MaxBins/2)
+	if !(1 <= most && most <= maxDisplacement) {
+		return nil, fmt.Errorf("spike: %w: a dither of %v is %v bins of %v, want 1 to %d", ErrSurrogate, s.Dither, most, s.BinSize, maxDisplacement)
 	}
 	window := 2 * int(most)
 	bins := floorDivide(train.TStop-train.TStart, bin)
@@ -349,10 +353,10 @@ func (s Surrogate) binShuffling(train Train) (surrogateDraw, error) {
 	}
 	return func(rng Random) []float64 {
 		times := make([]float64, 0, len(sorted))
-		i := 0
+		i, order := 0, make([]int, window)
 		for w := range windows {
 			from := w * window
-			order := permutation(rng, window)
+			permute(rng, order)
 			for ; i < len(indices) && (indices[i] < from+window || w == windows-1); i++ {
 				k := indices[i]
 				if k < from+window { // Elephant (up to 1.2.1) fails at those after it
@@ -382,7 +386,7 @@ func (s Surrogate) trialShifting(train Train) (surrogateDraw, error) {
 	if !(c.start < c.stop) {
 		return nil, fmt.Errorf("spike: %w: a train from %v to %v has no duration", ErrSurrogate, train.Start(), train.Stop())
 	}
-	n, length, step := 1, c.stop-c.start, 0.0
+	n, length, step := 1, 0.0, 0.0
 	if s.TrialLength.IsSet() {
 		if length, err = distance("trial length", s.TrialLength, unit.Second); err != nil {
 			return nil, err
@@ -410,6 +414,9 @@ func (s Surrogate) trialShifting(train Train) (surrogateDraw, error) {
 		for k := range n {
 			start := c.start + float64(float64(k)*step)
 			stop := start + length
+			if !s.TrialLength.IsSet() {
+				stop = c.stop
+			}
 			by := float64(dither * (2*rng.Float64() - 1))
 			from := len(times)
 			for ; len(rest) > 0 && rest[0] <= stop; rest = rest[1:] {
@@ -481,14 +488,12 @@ func shortest(sorted []float64, most float64) float64 {
 	return most
 }
 
-// permutation brings 0, 1, ... n-1 into a random order: numpy.random.permutation.
-func permutation(rng Random, n int) []int {
-	order := make([]int, n)
+// permute sets order to 0, 1, 2, ... in a random order: numpy.random.permutation.
+func permute(rng Random, order []int) {
 	for i := range order {
 		order[i] = i
 	}
-	rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
-	return order
+	rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 }
 
 // remainder is Python's x % y for y above 0: in [0, y].
