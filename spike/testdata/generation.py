@@ -4,7 +4,7 @@
     python generation.py > generation.json
 
 Intervals are logarithms of the C library, which may differ from Go's in the last bit, and times are sums of them: the
-tolerance is 4e-16 of the largest time for each spike up to the one compared. Cases under "exact" hold the uniform and
+tolerance is 2e-15 of the largest time, of t_start and t_stop. Cases under "exact" hold the uniform and
 exponential numbers themselves, and are exact.
 
 Elephant up to 1.2.1 has bugs that are not to be copied:
@@ -221,7 +221,7 @@ for name, v, u, a, r, dead, refuse in (
 
 print("{")
 print('"about": "made by generation.py with elephant %s, neo %s, numpy %s, quantities %s, scipy %s",' % (elephant.__version__, neo.__version__, np.__version__, pq.__version__, scipy.__version__))
-print('"tolerance": "4e-16 of the largest time a spike; exact: 0",')
+print('"tolerance": "2e-15 of the largest time; exact: 0",')
 print(",\n".join(lines(n, x) for n, x in (("poisson", poisson), ("exact", exact), ("refused", refused), ("signals", signals_out), ("modulated", modulated))))
 print("}")
 print({"poisson": len(poisson), "exact": len(exact), "refused": len(refused), "modulated": len(modulated), "failed in Elephant": failed}, file=sys.stderr)
