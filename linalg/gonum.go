@@ -1,6 +1,8 @@
 package linalg
 
 import (
+	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 
@@ -41,7 +43,38 @@ func withWork(routine func(work []float64, lwork int)) {
 	routine(work, len(work))
 }
 
-func (pure) svd(how extent, m, u matrix, s []float64, vt matrix) error {
+// scaled brings a matrix with elements near the ends of the range of float64 to its
+// middle, by a power of two. gonum fails on such where LAPACK scales by itself. It
+// returns what scales values back.
+func (a matrix) scaled() (back func(values []float64)) {
+	largest := 0.0
+	for _, v := range a.data {
+		largest = max(largest, math.Abs(v))
+	}
+	const far = 400 // powers of two; squares of elements then stay in range
+	_, e := math.Frexp(largest)
+	if -far < e && e < far {
+		return func([]float64) {}
+	}
+	shift := func(values []float64, e int) {
+		for i, v := range values {
+			values[i] = math.Ldexp(v, e)
+		}
+	}
+	shift(a.data, -e)
+	return func(values []float64) { shift(values, e) }
+}
+
+// caught makes an error of a panic of gonum's.
+func caught(err *error) {
+	if x := recover(); x != nil {
+		*err = fmt.Errorf("gonum: %v", x)
+	}
+}
+
+func (pure) svd(how extent, m, u matrix, s []float64, vt matrix) (err error) {
+	defer caught(&err)
+	back := m.scaled()
 	job := map[extent]lapack.SVDJob{full: lapack.SVDAll, thin: lapack.SVDStore, valuesOnly: lapack.SVDNone}[how]
 	var ok bool
 	withWork(func(work []float64, lwork int) {
@@ -50,10 +83,13 @@ func (pure) svd(how extent, m, u matrix, s []float64, vt matrix) error {
 	if !ok {
 		return ErrNotConverged
 	}
+	back(s)
 	return nil
 }
 
-func (pure) eigen(m matrix, wr, wi []float64, v matrix) error {
+func (pure) eigen(m matrix, wr, wi []float64, v matrix) (err error) {
+	defer caught(&err)
+	back := m.scaled()
 	job := lapack.RightEVNone
 	if len(v.data) > 0 {
 		job = lapack.RightEVCompute
@@ -65,10 +101,14 @@ func (pure) eigen(m matrix, wr, wi []float64, v matrix) error {
 	if first != 0 {
 		return ErrNotConverged
 	}
+	back(wr)
+	back(wi)
 	return nil
 }
 
-func (pure) eigenSym(m matrix, w []float64, vectors bool) error {
+func (pure) eigenSym(m matrix, w []float64, vectors bool) (err error) {
+	defer caught(&err)
+	back := m.scaled()
 	job := lapack.EVNone
 	if vectors {
 		job = lapack.EVCompute
@@ -80,10 +120,12 @@ func (pure) eigenSym(m matrix, w []float64, vectors bool) error {
 	if !ok {
 		return ErrNotConverged
 	}
+	back(w)
 	return nil
 }
 
-func (pure) qr(m, q matrix) error {
+func (pure) qr(m, q matrix) (err error) {
+	defer caught(&err)
 	k := min(m.rows, m.cols)
 	tau := make([]float64, k)
 	withWork(func(work []float64, lwork int) { lapack64.Geqrf(m.general(), tau, work, lwork) })
@@ -94,14 +136,16 @@ func (pure) qr(m, q matrix) error {
 	return nil
 }
 
-func (pure) cholesky(m matrix) error {
+func (pure) cholesky(m matrix) (err error) {
+	defer caught(&err)
 	if _, ok := lapack64.Potrf(m.symmetric()); !ok {
 		return ErrNotPositiveDefinite
 	}
 	return nil
 }
 
-func (pure) solve(m, b matrix) error {
+func (pure) solve(m, b matrix) (err error) {
+	defer caught(&err)
 	pivots := make([]int, m.rows)
 	if !lapack64.Getrf(m.general(), pivots) {
 		return ErrSingular

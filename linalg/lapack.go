@@ -63,14 +63,19 @@ func (l *native) addressable(sizes ...int) error {
 }
 
 // run runs a routine that wants work space: once with lwork -1, for which it puts the
-// best size into work[0], and then with that. It returns the routine's info.
-func (l *native) run(name string, routine func(work *float64, lwork, info *int64)) (int, error) {
+// best size into work[0], and then with that. It returns the routine's info. The work
+// space is square in some routines: what it must have, by their documentation, tells whether
+// the library's integers would overflow.
+func (l *native) run(name string, least int, routine func(work *float64, lwork, info *int64)) (int, error) {
+	if err := l.addressable(least); err != nil {
+		return 0, err
+	}
 	size, info := make([]float64, 1), new(int64)
 	routine(first(size), integer(-1), info)
 	if failed, err := l.outcome(name, *info); failed != 0 || err != nil {
 		return failed, err
 	}
-	n := max(1, int(size[0]))
+	n := max(1, least, int(size[0]))
 	if err := l.addressable(n); err != nil {
 		return 0, err
 	}
@@ -111,8 +116,12 @@ func (l *native) svd(how extent, m, u matrix, s []float64, vt matrix) error {
 	// again its own transpose to Fortran.
 	job := letter(map[extent]byte{full: 'A', thin: 'S', valuesOnly: 'N'}[how])
 	k := min(m.rows, m.cols)
+	least := 7*k + 3*max(m.rows, m.cols)
+	if how != valuesOnly {
+		least += 4 * k * k
+	}
 	iwork := integers(8 * k)
-	return failed(ErrNotConverged)(l.run("dgesdd", func(work *float64, lwork, info *int64) {
+	return failed(ErrNotConverged)(l.run("dgesdd", least, func(work *float64, lwork, info *int64) {
 		l.gesdd(job, integer(m.cols), integer(m.rows), first(m.data), stride(m.cols), first(s),
 			first(vt.data), stride(vt.cols), first(u.data), stride(u.cols), work, lwork, iwork, info, 1)
 	}))
@@ -129,7 +138,7 @@ func (l *native) eigen(m matrix, wr, wi []float64, v matrix) error {
 	if len(v.data) > 0 {
 		*right = 'V'
 	}
-	err := failed(ErrNotConverged)(l.run("dgeev", func(work *float64, lwork, info *int64) {
+	err := failed(ErrNotConverged)(l.run("dgeev", 4*m.rows, func(work *float64, lwork, info *int64) {
 		l.geev(left, right, n, first(a.data), n, first(wr), first(wi), nil, integer(1), first(vectors.data), n, work, lwork, info, 1, 1)
 	}))
 	copy(v.data, vectors.transpose().data)
@@ -147,9 +156,9 @@ func (l *native) eigenSym(m matrix, w []float64, vectors bool) error {
 		*job = 'V'
 	}
 	// The least that the routine's documentation asks for.
-	liwork := 3 + 5*m.rows
+	liwork, least := 3+5*m.rows, 1+6*m.rows+2*m.rows*m.rows
 	iwork := integers(liwork)
-	err := failed(ErrNotConverged)(l.run("dsyevd", func(work *float64, lwork, info *int64) {
+	err := failed(ErrNotConverged)(l.run("dsyevd", least, func(work *float64, lwork, info *int64) {
 		want := integer(liwork)
 		if *lwork < 0 {
 			*want = -1
@@ -171,7 +180,7 @@ func (l *native) qr(m, q matrix) error {
 	// To Fortran this is the LQ factorisation of the transpose.
 	k := min(m.rows, m.cols)
 	tau := make([]float64, k)
-	if _, err := l.run("dgelqf", func(work *float64, lwork, info *int64) {
+	if _, err := l.run("dgelqf", m.cols, func(work *float64, lwork, info *int64) {
 		l.gelqf(integer(m.cols), integer(m.rows), first(m.data), integer(m.cols), first(tau), work, lwork, info)
 	}); err != nil {
 		return err
@@ -179,7 +188,7 @@ func (l *native) qr(m, q matrix) error {
 	for i := range m.rows {
 		copy(q.data[i*q.cols:i*q.cols+k], m.data[i*m.cols:i*m.cols+k])
 	}
-	_, err := l.run("dorglq", func(work *float64, lwork, info *int64) {
+	_, err := l.run("dorglq", q.cols, func(work *float64, lwork, info *int64) {
 		l.orglq(integer(q.cols), integer(q.rows), integer(k), first(q.data), integer(q.cols), first(tau), work, lwork, info)
 	})
 	return err

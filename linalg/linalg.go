@@ -41,6 +41,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/parade-go/parade/internal/cores"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -106,35 +107,34 @@ func read(op string, a mat.Matrix, which part) (m matrix, err error) {
 		return m, fmt.Errorf("linalg: %s: %w: the matrix is nil", op, ErrShape)
 	}
 	rows, cols := a.Dims()
+	if rows < 0 || cols < 0 {
+		return m, fmt.Errorf("linalg: %s: %w: the matrix is %d×%d", op, ErrShape, rows, cols)
+	}
 	if which == lower && rows != cols {
 		return m, notSquare(op, rows, cols)
 	}
 	m = newMatrix(rows, cols)
-	if raw, ok := a.(mat.RawMatrixer); ok {
-		r := raw.RawMatrix()
-		for i := range rows {
-			copy(m.data[i*cols:(i+1)*cols], r.Data[i*r.Stride:i*r.Stride+cols])
+	raw, dense := a.(mat.RawMatrixer)
+	for i := range rows {
+		row := m.data[i*cols : (i+1)*cols]
+		if which == lower {
+			row = row[:i+1]
 		}
-	} else {
-		for i := range rows {
-			row := m.data[i*cols : (i+1)*cols]
+		if dense {
+			r := raw.RawMatrix()
+			copy(row, r.Data[i*r.Stride:i*r.Stride+cols])
+		} else {
 			for j := range row {
-				if which == whole || j <= i {
-					row[j] = a.At(i, j)
-				}
+				row[j] = a.At(i, j)
 			}
 		}
-	}
-	if which == lower {
-		for i := range rows {
-			for j := range i {
-				m.data[j*cols+i] = m.data[i*cols+j]
+		for j, v := range row {
+			if !finite(v) {
+				return m, fmt.Errorf("linalg: %s of a %v: %w: element (%d, %d) is %v", op, m, ErrNotFinite, i, j, v)
 			}
-		}
-	}
-	for k, v := range m.data {
-		if !finite(v) {
-			return m, fmt.Errorf("linalg: %s of a %v: %w: element (%d, %d) is %v", op, m, ErrNotFinite, k/cols, k%cols, v)
+			if which == lower {
+				m.data[j*cols+i] = v
+			}
 		}
 	}
 	return m, nil
@@ -163,6 +163,20 @@ func overflow(what string, values []float64) error {
 		if !finite(v) {
 			return fmt.Errorf("%w: the %s is beyond the largest float64; scale the matrix down", ErrNotFinite, what)
 		}
+	}
+	return nil
+}
+
+// affordable refuses square factors beyond the memory granted, which would end the
+// process.
+func affordable(m matrix, thinOne string) error {
+	need := 8 * (float64(m.rows)*float64(m.rows) + float64(m.cols)*float64(m.cols))
+	if need < 1<<30 {
+		return nil
+	}
+	if granted, _ := cores.Memory(); granted > 0 && need > float64(granted) {
+		return fmt.Errorf("%w: the square factors take %.0f GiB, more than the memory of %.0f GiB; %s has what is needed to put the matrix together again",
+			ErrShape, need/(1<<30), float64(granted)/(1<<30), thinOne)
 	}
 	return nil
 }

@@ -88,6 +88,11 @@ func qr(op string, a mat.Matrix, how extent) (QRFactors, error) {
 	if err != nil {
 		return QRFactors{}, err
 	}
+	if how == full {
+		if err := affordable(matrix{rows: m.rows}, "ThinQR"); err != nil {
+			return QRFactors{}, fail(op, m, err)
+		}
+	}
 	k := min(m.rows, m.cols)
 	if k == 0 {
 		if how == thin {

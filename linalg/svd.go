@@ -45,6 +45,11 @@ func svd(op string, a mat.Matrix, how extent) (SVDFactors, error) {
 	if err != nil {
 		return SVDFactors{}, err
 	}
+	if how == full {
+		if err := affordable(m, "ThinSVD"); err != nil {
+			return SVDFactors{}, fail(op, m, err)
+		}
+	}
 	k := min(m.rows, m.cols)
 	u, s, vt := matrix{}, make([]float64, k), matrix{}
 	switch how {
