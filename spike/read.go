@@ -107,7 +107,13 @@ func fileError(path string, row int, err error) error {
 // A .json file is a list of objects whose keys are the arguments of
 // neo.SpikeTrain: times, units, t_stop, t_start and name.
 //
-// A .nwb file, or .h5 or .hdf5 of that content, has a table of units.
+// A .nwb file, or .h5 or .hdf5 of that content, has a table of units, whose
+// spike_times are in seconds and whose obs_intervals, if there are any, say
+// t_start and t_stop; of a unit that was observed more than once the options have
+// to. ReadOptions.Labels compare with the column quality, group or KSLabel, the
+// first that there is. HDF5 is read without a library: what is not known here,
+// such as filters other than gzip, shuffle and fletcher32, is an error that says
+// how to rewrite the file.
 //
 // A folder is the result of Kilosort or phy: spike_times.npy has sample numbers,
 // spike_clusters.npy or, without it, spike_templates.npy the cluster of each, and
@@ -145,6 +151,8 @@ func ReadFile(path string, opts ReadOptions) ([]Train, error) {
 		read = c.readNPZ
 	case ".json":
 		read = c.readJSON
+	case ".nwb", ".h5", ".hdf5":
+		read = c.readNWB
 	default:
 		return nil, fileError(path, 0, fmt.Errorf("%w: cannot read %q files, want .csv, .tsv, .txt, .npy, .npz, .json, .nwb or a Kilosort folder", ErrFormat, ext))
 	}

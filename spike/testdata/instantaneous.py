@@ -184,6 +184,9 @@ for seeds, n, sigma, p in (((1,), 4000, (10.0, "ms"), (1.0, "ms")), ((2, 3), 400
             rate("30 kHz in %s, %d spikes, %s" % (u, n, shape), j, p, kernel=shape, sigma=sigma, stride=997)
         rate("30 kHz in %s, %d spikes, trimmed" % (u, n), j, p, kernel="gaussian", sigma=sigma, trim=True, stride=997)
         rate("30 kHz in %s, %d spikes, border, pooled" % (u, n), j, p, kernel="gaussian", sigma=sigma, border=True, pool=True, stride=997, ours="pool")
+many = add(*((rng.uniform(0, 1, size=n), "s", 0.0, 1.0) for n in range(19)))
+for kw in ({}, {"pool": True}, {"trim": True, "cutoff": 3.0}, {"border": True}, {"border": True, "pool": True, "ours": "pool"}):
+    rate("19 trains %s" % list(kw), many, (20.0, "ms"), kernel="gaussian", sigma=(50.0, "ms"), stride=3, **kw)
 j = add((1e9 + samples(5, 40) / 30, "ms", 1e9, 1e9 + 3e3))
 rate("far from zero", j, (50.0, "ms"), kernel="gaussian", sigma=(100.0, "ms"))
 
