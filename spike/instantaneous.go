@@ -119,15 +119,29 @@ func InstantaneousRate(trains []Train, samplingPeriod unit.Time, kernel Kernel, 
 		}
 	}
 	smooth := newConvolution(weights)
-	counts, rate := make([]float64, g.n), make([]float64, g.n)
-	for c, t := range trains {
-		g.count(t.Times, counts)
-		smooth.same(rate, counts)
-		if border != nil {
-			g.correct(rate, border, t.Times)
+	const together = 8 // trains whose samples are written at once: a cache line
+	counts, rates := make([]float64, g.n), make([][]float64, min(together, len(trains)))
+	for i := range rates {
+		rates[i] = make([]float64, g.n)
+	}
+	apart := 1 // channels between trains
+	if opts.Pool {
+		apart = 0
+	}
+	for from := 0; from < len(trains); from += together {
+		some := trains[from:min(from+together, len(trains))]
+		for i, t := range some {
+			g.count(t.Times, counts)
+			smooth.same(rates[i], counts)
+			if border != nil {
+				g.correct(rates[i], border, t.Times)
+			}
 		}
-		for k, v := range rate {
-			signal.Samples[k*signal.Channels+c%signal.Channels] += v
+		for k := range g.n {
+			row := signal.Samples[k*signal.Channels:][:signal.Channels]
+			for i := range some {
+				row[(from+i)*apart] += rates[i][k]
+			}
 		}
 	}
 	if opts.Pool {
@@ -168,7 +182,14 @@ func (k Kernel) halfLength(cutoff float64, period unit.Time) (float64, error) {
 		return 0, err
 	}
 	ratio, err := quotient(k.Sigma.Value, k.Sigma.Unit, period)
-	return math.Ceil(cutoff * ratio), err
+	if err != nil {
+		return 0, err
+	}
+	half := math.Ceil(cutoff * ratio)
+	if !(half >= 1) || math.IsInf(half, 1) {
+		return 0, fmt.Errorf("spike: %w: %v, cut at %v sigma, cannot be sampled every %v", ErrKernel, k, cutoff, period)
+	}
+	return half, nil
 }
 
 // quotient gives v in u divided by t, rounded as quantities does it: the values
@@ -342,11 +363,11 @@ func (g *sampling) correct(rate, factors, times []float64) {
 	}
 }
 
-// convolution convolves counts with a kernel of odd length, block by block, each
-// by a Fourier transform of the same length (overlap-add).
+// convolution convolves counts with a kernel of odd length: spike by spike, or
+// block by block, each by a Fourier transform of one length (overlap-add).
 type convolution struct {
 	kernel   []float64
-	fft      *fourier.FFT // nil until a train is long enough
+	fft      *fourier.FFT // nil until a train has enough spikes
 	spectrum []complex128 // of the kernel, scaled for the way back
 	work     []complex128
 	block    []float64
@@ -364,17 +385,19 @@ func (c *convolution) same(rate, counts []float64) {
 			spikes++
 		}
 	}
-	size := 1 << bits.Len(uint(4*len(c.kernel)))
+	log := bits.Len(uint(len(c.kernel) + min(len(counts), 3*len(c.kernel)))) // some times the kernel, or all at once
+	size := 1 << log
 	blocks := 1 + (len(counts)-1)/(size-len(c.kernel)+1)
-	if spikes*len(c.kernel) <= 8*blocks*size*bits.Len(uint(size)) {
+	const perStep = 5 // additions of spread in the time of a step of a transform
+	if float64(spikes)*float64(len(c.kernel)) <= perStep*float64(blocks)*float64(size)*float64(log) {
 		c.spread(rate, counts)
 	} else {
 		c.transform(rate, counts, size)
 	}
 }
 
-// spread adds a kernel for each spike, exact and, where spikes are sparse, faster
-// than a transform.
+// spread adds a kernel for each spike: exact and, where spikes are sparse, faster
+// than transforms.
 func (c *convolution) spread(rate, counts []float64) {
 	half := len(c.kernel) / 2
 	for i, v := range counts {
@@ -389,6 +412,7 @@ func (c *convolution) spread(rate, counts []float64) {
 	}
 }
 
+// transform adds the convolution of each block, with a transform of size.
 func (c *convolution) transform(rate, counts []float64, size int) {
 	if c.fft == nil {
 		c.fft = fourier.NewFFT(size)

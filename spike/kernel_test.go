@@ -1,6 +1,8 @@
 package spike_test
 
 import (
+	"encoding/json"
+	"errors"
 	"math"
 	"testing"
 
@@ -110,6 +112,89 @@ func TestKernelGolden(t *testing.T) {
 			_, err := k.Density([]float64{0, 0.1}, unit.Second)
 			checkRefusal(t, c.Refuse, err)
 			checkRefusal(t, c.Refuse, k.Validate())
+		})
+	}
+}
+
+func TestKernelText(t *testing.T) {
+	t.Parallel()
+	sigma := unit.Milliseconds(50)
+	for _, c := range []struct {
+		kernel spike.Kernel
+		shape  spike.KernelShape
+		text   string
+	}{
+		{spike.Kernel{Sigma: sigma}, spike.KernelAuto, "auto"},
+		{spike.RectangularKernel(sigma), spike.KernelRectangular, "rectangular"},
+		{spike.TriangularKernel(sigma), spike.KernelTriangular, "triangular"},
+		{spike.EpanechnikovLikeKernel(sigma), spike.KernelEpanechnikovLike, "epanechnikovlike"},
+		{spike.GaussianKernel(sigma), spike.KernelGaussian, "gaussian"},
+		{spike.LaplacianKernel(sigma), spike.KernelLaplacian, "laplacian"},
+		{spike.ExponentialKernel(sigma), spike.KernelExponential, "exponential"},
+		{spike.AlphaKernel(sigma), spike.KernelAlpha, "alpha"},
+	} {
+		diff(t, "kernel", c.kernel, spike.Kernel{Shape: c.shape, Sigma: sigma})
+		diff(t, "text", c.shape.String(), c.text)
+		data, err := json.Marshal(c.kernel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read spike.Kernel
+		if err := json.Unmarshal(data, &read); err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "kernel by way of JSON", read, c.kernel)
+		var flag spike.KernelShape
+		if err := flag.Set(c.text); err != nil || flag != c.shape {
+			t.Errorf("the flag %q sets %v, %v", c.text, flag, err)
+		}
+	}
+	unknown := spike.KernelShape(200)
+	if _, err := unknown.MarshalText(); !errors.Is(err, spike.ErrKernel) {
+		t.Errorf("marshalling an unknown shape: %v", err)
+	}
+	if err := unknown.Set("Gaussian"); !errors.Is(err, spike.ErrKernel) {
+		t.Errorf("setting an unknown shape: %v", err)
+	}
+}
+
+// TestKernelRefuses tries what Elephant has no words for.
+func TestKernelRefuses(t *testing.T) {
+	t.Parallel()
+	gaussian := spike.GaussianKernel(unit.Seconds(1))
+	for _, c := range []struct {
+		name   string
+		kernel spike.Kernel
+		unit   unit.Unit
+		want   error
+	}{
+		{"automatic", spike.Kernel{}, unit.Second, spike.ErrKernel},
+		{"unknown", spike.Kernel{Shape: 200, Sigma: unit.Seconds(1)}, unit.Second, spike.ErrKernel},
+		{"without sigma", spike.Kernel{Shape: spike.KernelGaussian}, unit.Second, unit.ErrDimension},
+		{"times in V", gaussian, unit.Volt, unit.ErrDimension},
+		{"times in Hz", gaussian, unit.Hertz, unit.ErrDimension},
+		{"times without unit", gaussian, unit.Dimensionless, unit.ErrDimension},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, density := c.kernel.Density([]float64{0}, c.unit)
+			_, cdf := c.kernel.CDF(unit.Time{Value: 1, Unit: c.unit})
+			_, median := c.kernel.MedianIndex([]float64{0, 1, 2}, c.unit)
+			for name, err := range map[string]error{"Density": density, "CDF": cdf, "MedianIndex": median} {
+				if !errors.Is(err, c.want) {
+					t.Errorf("%s: got error %v, want one that is %q", name, err, c.want)
+				}
+			}
+			if c.unit != unit.Second {
+				return
+			}
+			_, icdf := c.kernel.ICDF(0.5)
+			_, boundary := c.kernel.Boundary(0.5)
+			for name, err := range map[string]error{"Validate": c.kernel.Validate(), "ICDF": icdf, "Boundary": boundary} {
+				if !errors.Is(err, c.want) {
+					t.Errorf("%s: got error %v, want one that is %q", name, err, c.want)
+				}
+			}
 		})
 	}
 }
