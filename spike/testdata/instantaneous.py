@@ -175,15 +175,16 @@ rate("Elephant's example", j, (200.0, "ms"), kernel="gaussian", sigma=(300.0, "m
 j = add(([0.3, 4.5, 6.7, 9.3], "s", 0.0, 10.0))
 rate("Elephant's example of an automatic kernel", j, (250.0, "ms"))
 
-# Sample numbers of a 30 kHz recording, long and dense, so that Fourier transforms are worth while.
-for seeds, n, sigma, p in (((1,), 1200, (10.0, "ms"), (1.0, "ms")), ((2, 3), 1200, (200.0, "ms"), (1.0, "ms")), ((4,), 300, (150.0, "ms"), (0.5, "ms"))):
+# Sample numbers of a 30 kHz recording; by 20 ms they are dense enough for Fourier transforms.
+for seeds, n, sigma, p, stride in (((1,), 1200, (10.0, "ms"), (1.0, "ms"), 491), ((6, 7), 1200, (2.0, "s"), (20.0, "ms"), 101),
+                                  ((2, 3), 1200, (200.0, "ms"), (1.0, "ms"), 491), ((4,), 300, (150.0, "ms"), (0.5, "ms"), 491)):
     for u, per in (("s", 30000.0), ("ms", 30.0)):
         times = [samples(seed, n) / per for seed in seeds]
         j = add(*((t, u, 0.0, max(t[-1] for t in times)) for t in times), seeds=seeds)
         for shape in ("gaussian", "exponential", "rectangular"):
-            rate("30 kHz in %s, %d spikes, %s" % (u, n, shape), j, p, kernel=shape, sigma=sigma, stride=293)
-        rate("30 kHz in %s, %d spikes, trimmed" % (u, n), j, p, kernel="gaussian", sigma=sigma, trim=True, stride=293)
-        rate("30 kHz in %s, %d spikes, border, pooled" % (u, n), j, p, kernel="gaussian", sigma=sigma, border=True, pool=True, stride=293, ours="pool")
+            rate("30 kHz in %s, %d spikes by %g %s, %s" % (u, n, *p, shape), j, p, kernel=shape, sigma=sigma, stride=stride)
+        rate("30 kHz in %s, %d spikes by %g %s, trimmed" % (u, n, *p), j, p, kernel="gaussian", sigma=sigma, trim=True, stride=stride)
+        rate("30 kHz in %s, %d spikes by %g %s, border, pooled" % (u, n, *p), j, p, kernel="gaussian", sigma=sigma, border=True, pool=True, stride=stride, ours="pool")
 many = add(*((rng.uniform(0, 1, size=n), "s", 0.0, 1.0) for n in range(19)))
 for kw in ({}, {"pool": True}, {"trim": True, "cutoff": 3.0}, {"border": True}, {"border": True, "pool": True, "ours": "pool"}):
     rate("19 trains %s" % list(kw), many, (20.0, "ms"), kernel="gaussian", sigma=(50.0, "ms"), stride=3, **kw)
