@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/parade-go/parade/unit"
@@ -210,7 +209,7 @@ func writeJSON(w io.Writer, trains []Train) error {
 			if j > 0 {
 				b = append(b, ", "...)
 			}
-			b = appendFloat(b, v)
+			b = append(b, unit.FormatFloat(v)...)
 			if len(b) > 1<<16 {
 				if _, err := w.Write(b); err != nil {
 					return err
@@ -222,14 +221,4 @@ func writeJSON(w io.Writer, trains []Train) error {
 	}
 	_, err := w.Write(append(b, "\n]\n"...))
 	return err
-}
-
-// appendFloat appends v so that it reads back exactly, and as a float in Python.
-func appendFloat(b []byte, v float64) []byte {
-	from := len(b)
-	b = strconv.AppendFloat(b, v, 'g', -1, 64)
-	if !bytes.ContainsAny(b[from:], ".e") {
-		b = append(b, ".0"...)
-	}
-	return b
 }

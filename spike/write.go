@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parade-go/parade/npy"
+	"github.com/parade-go/parade/unit"
 )
 
 // WriteFile writes trains to a file whose ending says how. All of it is written
@@ -169,7 +170,7 @@ func writeText(w io.Writer, trains []Train, comma byte) error {
 		}
 		for _, v := range t.Times {
 			b = append(b, name...)
-			b = append(appendFloat(b, v), '\n')
+			b = append(append(b, unit.FormatFloat(v)...), '\n')
 			if len(b) > 1<<16 {
 				if _, err := w.Write(b); err != nil {
 					return err
