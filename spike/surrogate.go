@@ -130,7 +130,7 @@ type Surrogate struct {
 //
 // A parameter that is missing or cannot be used is refused with ErrSurrogate,
 // ErrBinSize, ErrRefractory or unit.ErrDimension, a train that is not valid as by
-// Train.Validate.
+// Train.Validate, and one without end with ErrInterval.
 func (s Surrogate) Train(rng Random, train Train) (Train, error) {
 	trains, err := s.Trains(rng, train, 1)
 	if err != nil {
@@ -144,6 +144,9 @@ func (s Surrogate) Train(rng Random, train Train) (Train, error) {
 func (s Surrogate) Trains(rng Random, train Train, n int) ([]Train, error) {
 	if err := train.Validate(); err != nil {
 		return nil, err
+	}
+	if math.IsInf(train.TStop-train.TStart, 1) {
+		return nil, fmt.Errorf("spike: %w: a train from %v to %v has no end, and no surrogate", ErrInterval, train.Start(), train.Stop())
 	}
 	if s.Method >= numSurrogateMethods {
 		return nil, fmt.Errorf("spike: %w: %v, want one of %s", ErrSurrogate, s.Method, strings.Join(surrogateMethods[:], ", "))

@@ -171,6 +171,7 @@ func TestSurrogateRefused(t *testing.T) {
 		{"too wide a Gaussian", spike.Surrogate{Method: spike.JointISIDithering, JointISI: spike.JointISI{Sigma: unit.Seconds(1e9)}}, train, 1, spike.ErrSurrogate},
 		{"no such method", spike.Surrogate{Method: 200}, train, 1, spike.ErrSurrogate},
 		{"no valid train", spike.Surrogate{Method: spike.ShuffleISIs}, spike.Train{Times: []float64{9}, Unit: unit.Second, TStop: 5}, 1, spike.ErrTimes},
+		{"a train without end", spike.Surrogate{Method: spike.RandomiseSpikes}, spike.Train{Times: []float64{9}, Unit: unit.Second, TStop: math.Inf(1)}, 1, spike.ErrInterval},
 		{"fewer than no surrogates", spike.Surrogate{Method: spike.ShuffleISIs}, train, -1, spike.ErrNoTrains},
 		{"no surrogates", spike.Surrogate{Method: spike.ShuffleISIs}, train, 0, nil},
 	} {
