@@ -76,7 +76,6 @@ type workers struct {
 func (w *workers) flags(f *pflag.FlagSet) {
 	f.StringVar(&w.on, "on", "threads", "`executor`: "+strings.Join(executorKinds, ", ")+", or with a number of workers such as processes:4")
 	f.IntVarP(&w.jobs, "jobs", "j", 0, "`number` of workers (default: one per core)")
-	f.Lookup("jobs").DefValue = ""
 }
 
 // spec is the executor as parade.Open knows it.
@@ -97,12 +96,14 @@ func (w *workers) spec(f *pflag.FlagSet) (string, error) {
 	return spec, checkExecutors([]string{spec})
 }
 
-// analysisCommand makes a command of the flags that all analyses share and run,
-// which is given what they say. endings are those of the files that it writes.
-func analysisCommand(cmd *cobra.Command, endings []string, run func(context.Context, analysis) error) *cobra.Command {
+// analysisCommand makes a command of its own flags, those that all analyses share
+// and run, which is given what the latter say. endings are those of the files that
+// it writes.
+func analysisCommand(cmd *cobra.Command, endings []string, flags func(*pflag.FlagSet), run func(context.Context, analysis) error) *cobra.Command {
 	a := new(analysis)
 	f := cmd.Flags()
 	f.SortFlags = false
+	flags(f)
 	f.TextVar(&a.read.Unit, "unit", unit.Dimensionless, "`unit` of the times, such as ms, where a file does not say it")
 	f.TextVar(&a.read.TStart, "t-start", unit.Time{}, "`time` at which the recordings begin (default: what the file says, or 0)")
 	f.TextVar(&a.read.TStop, "t-stop", unit.Time{}, "`time` at which the recordings end (default: what the file says, or its last spike)")
@@ -133,8 +134,8 @@ func analysisCommand(cmd *cobra.Command, endings []string, run func(context.Cont
 	return cmd
 }
 
-// unset takes flags' zero values out of the help, where they would be shown as
-// defaults.
+// unset takes quantities that are not set out of the help, where they would be
+// shown as defaults.
 func unset(f *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		f.Lookup(name).DefValue = ""
@@ -340,7 +341,7 @@ func (a analysis) failure(file, path string, failed *parade.TaskError) error {
 	var bad *spike.FileError
 	if errors.As(failed, &bad) {
 		named := *bad
-		named.Path = file + strings.TrimPrefix(named.Path, path)
+		named.Path = filepath.Clean(file) + strings.TrimPrefix(named.Path, path)
 		text := strings.TrimPrefix(named.Error(), "spike: ")
 		if errors.Is(failed, unit.ErrDimension) && a.read.Unit == unit.Dimensionless {
 			text += ", for example with --unit ms"

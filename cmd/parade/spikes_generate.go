@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/mt19937"
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // generateOptions are the choices of "spikes generate".
@@ -56,28 +56,25 @@ spikes, nor when trains begin and end; .npz and .json can.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	processFlags(f, &o.process)
-	f.IntVarP(&o.trains, "trains", "n", 8, "`number` of trains")
-	f.Uint64Var(&o.seed, "seed", 1, "seed of the trains")
-	f.Uint32Var(&o.numpySeed, "numpy-seed", 0, "seed of NumPy's stream, for the very trains of Elephant")
-	unset(f, "numpy-seed")
-	o.worker.flags(f)
-	f.StringVarP(&o.out, "out", "o", "", "`file` to write")
-	return cmd
-}
-
-func processFlags(f *pflag.FlagSet, p *spike.PoissonProcess) {
+	p := &o.process
 	f.TextVar(&p.Rate, "rate", p.Rate, "firing `rate`")
 	f.TextVar(&p.TStart, "t-start", unit.Time{}, "`time` at which trains begin (default 0)")
 	f.TextVar(&p.TStop, "t-stop", p.TStop, "`time` at which trains end; they are in its unit")
 	f.TextVar(&p.RefractoryPeriod, "refractory", unit.Time{}, "refractory `period` after each spike (default none)")
 	f.BoolVar(&p.Ordinary, "ordinary", false, "begin as if there were a spike at the beginning, not in equilibrium")
 	unset(f, "t-start", "refractory")
+	f.IntVarP(&o.trains, "trains", "n", 8, "`number` of trains")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the trains")
+	f.Uint32Var(&o.numpySeed, "numpy-seed", 0, "seed of NumPy's stream, for the very trains of Elephant")
+	o.worker.flags(f)
+	f.StringVarP(&o.out, "out", "o", "", "`file` to write, ending in "+strings.Join(trainEndings, ", "))
+	return cmd
 }
 
 func runGenerate(ctx context.Context, o generateOptions, stdout, stderr io.Writer) error {
-	if o.trains < 1 {
-		return usagef("--trains %d: give 1 or more", o.trains)
+	const most = 1e8
+	if o.trains < 1 || o.trains > most {
+		return usagef("--trains %d: give 1 to %d", o.trains, int(most))
 	}
 	if _, err := o.process.ExpectedCV(); err != nil { // what no train can be drawn from
 		return usagef("%w", err)

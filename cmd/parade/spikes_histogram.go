@@ -7,6 +7,7 @@ import (
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"gonum.org/v1/plot/vg"
 )
 
@@ -20,7 +21,7 @@ type histogramOptions struct {
 
 func newHistogramCommand() *cobra.Command {
 	var o histogramOptions
-	cmd := analysisCommand(&cobra.Command{
+	return analysisCommand(&cobra.Command{
 		Use:   "histogram FILE...",
 		Short: "Time histograms of all trains of a file",
 		Long: `Histogram counts the spikes of all trains of a file in bins of one size, as
@@ -31,14 +32,13 @@ once in a bin.
 Files of data have a row for each bin, a figure has a panel for each file.`,
 		Example: `  parade spikes histogram --bin 100ms *.csv
   parade spikes histogram --bin 20ms --output rate recording.nwb -o rate.png`,
-	}, slices.Concat(sheetEndings, figureEndings), func(ctx context.Context, a analysis) error { return runHistogram(ctx, a, o) })
-	f := cmd.Flags()
-	f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size, a `time` such as 100ms (required)")
-	f.TextVar(&o.Output, "output", spike.OutputCounts, "what the bins hold: `counts`, mean or rate")
-	f.BoolVar(&o.Binary, "binary", false, "count a train at most once in a bin")
-	unset(f, "bin")
-	o.Window.flags(f)
-	return cmd
+	}, slices.Concat(sheetEndings, figureEndings), func(f *pflag.FlagSet) {
+		f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size, a `time` such as 100ms (required)")
+		f.TextVar(&o.Output, "output", spike.OutputCounts, "what the bins hold: `counts`, mean or rate")
+		f.BoolVar(&o.Binary, "binary", false, "count a train at most once in a bin")
+		unset(f, "bin")
+		o.Window.flags(f)
+	}, func(ctx context.Context, a analysis) error { return runHistogram(ctx, a, o) })
 }
 
 var spikesHistogram = overFile("spikes.histogram", func(trains []spike.Train, o histogramOptions) (spike.Histogram, error) {

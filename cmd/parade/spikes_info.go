@@ -8,6 +8,7 @@ import (
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newInfoCommand() *cobra.Command {
@@ -19,7 +20,7 @@ recorded, its mean firing rate and shortest interval, and what a recording shoul
 not have: spikes that are not sorted, and times that occur twice.`,
 		Example: `  parade spikes info *.nwb
   parade spikes info --json *.csv | jq -r 'select(.duplicates > 0) | .file'`,
-	}, sheetEndings, runInfo)
+	}, sheetEndings, func(*pflag.FlagSet) {}, runInfo)
 }
 
 // trainInfo is what "spikes info" tells of a train.

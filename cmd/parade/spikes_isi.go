@@ -10,6 +10,7 @@ import (
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"gonum.org/v1/plot/vg"
 )
 
@@ -21,7 +22,7 @@ type isiOptions struct {
 
 func newISICommand() *cobra.Command {
 	var o isiOptions
-	cmd := analysisCommand(&cobra.Command{
+	return analysisCommand(&cobra.Command{
 		Use:   "isi FILE...",
 		Short: "Inter-spike intervals and how much they vary",
 		Long: `Isi gives for each train the mean of its inter-spike intervals and the measures of
@@ -33,13 +34,12 @@ A figure shows how many intervals of each length there are, in a panel for each
 file.`,
 		Example: `  parade spikes isi *.csv
   parade spikes isi recording.nwb --longest 100ms -o isi.png`,
-	}, slices.Concat(sheetEndings, figureEndings), func(ctx context.Context, a analysis) error { return runISI(ctx, a, o) })
-	f := cmd.Flags()
-	f.TextVar(&o.Refractory, "refractory", unit.Milliseconds(5), "refractory `period` that LVR corrects for")
-	f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size of the figure, a `time` (default: what fits)")
-	f.TextVar(&o.Longest, "longest", unit.Time{}, "longest interval of the figure, a `time` (default: 99 % are shorter)")
-	unset(f, "bin", "longest")
-	return cmd
+	}, slices.Concat(sheetEndings, figureEndings), func(f *pflag.FlagSet) {
+		f.TextVar(&o.Refractory, "refractory", unit.Milliseconds(5), "refractory `period` that LVR corrects for")
+		f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size of the figure, a `time` (default: what fits)")
+		f.TextVar(&o.Longest, "longest", unit.Time{}, "longest interval of the figure, a `time` (default: 99 % are shorter)")
+		unset(f, "bin", "longest")
+	}, func(ctx context.Context, a analysis) error { return runISI(ctx, a, o) })
 }
 
 // trainIntervals is what "spikes isi" tells of a train. What needs more spikes

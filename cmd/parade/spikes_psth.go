@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
 	"math"
 	"slices"
 	"strings"
@@ -13,9 +11,8 @@ import (
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
-	"gonum.org/v1/plot"
+	"github.com/spf13/pflag"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // psthOptions are the choices of "spikes psth". Events are either given or, where
@@ -34,7 +31,7 @@ func newPSTHCommand() *cobra.Command {
 		file   string
 		events spike.ReadOptions
 	)
-	cmd := analysisCommand(&cobra.Command{
+	return analysisCommand(&cobra.Command{
 		Use:   "psth FILE... --events FILE",
 		Short: "Firing rates around events: peri-stimulus time histograms",
 		Long: `Psth cuts a recording into trials around events, such as the onsets of stimuli,
@@ -50,7 +47,18 @@ mean; of a file with a single train it has the trials above.`,
 		Example: `  parade spikes psth recording.nwb --events stimuli.csv --before 200ms --after 1s --bin 20ms -o psth.png
   parade spikes psth trains.npz --event 1.5s --event 4s --after 500ms --bin 10ms
   parade spikes psth trains.npz --every 2s --after 2s --bin 50ms -o psth.csv`,
-	}, slices.Concat(sheetEndings, figureEndings), func(ctx context.Context, a analysis) error {
+	}, slices.Concat(sheetEndings, figureEndings), func(f *pflag.FlagSet) {
+		f.StringVar(&file, "events", "", "`file` with the times of the events")
+		f.TextVar(&events.Unit, "event-unit", unit.Dimensionless, "`unit` of the events, where their file does not say it")
+		f.TextVar(&events.SamplingRate, "event-sampling-rate", unit.Rate{}, "`rate` of the recording, where events are numbers of samples")
+		f.StringVar(&events.TimeColumn, "event-column", "", "`name` of the column of events, where it is not time")
+		f.StringSliceVar(&at, "event", nil, "`time` of an event; may be repeated")
+		f.TextVar(&o.Every, "every", unit.Time{}, "`time` from event to event, from the beginning to the end of a recording")
+		f.TextVar(&o.Before, "before", unit.Seconds(0), "`time` before the event at which a trial begins")
+		f.TextVar(&o.After, "after", unit.Time{}, "`time` after the event at which a trial ends (required)")
+		f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size, a `time` such as 10ms (required)")
+		unset(f, "event-unit", "event-sampling-rate", "every", "before", "after", "bin")
+	}, func(ctx context.Context, a analysis) error {
 		if err := o.check(a, at, file); err != nil {
 			return err
 		}
@@ -62,18 +70,6 @@ mean; of a file with a single train it has the trials above.`,
 		}
 		return runPSTH(ctx, a, o)
 	})
-	f := cmd.Flags()
-	f.StringVar(&file, "events", "", "`file` with the times of the events")
-	f.TextVar(&events.Unit, "event-unit", unit.Dimensionless, "`unit` of the events, where their file does not say it")
-	f.TextVar(&events.SamplingRate, "event-sampling-rate", unit.Rate{}, "`rate` of the recording, where events are numbers of samples")
-	f.StringVar(&events.TimeColumn, "event-column", "", "`name` of the column of events, where it is not time")
-	f.StringSliceVar(&at, "event", nil, "`time` of an event; may be repeated")
-	f.TextVar(&o.Every, "every", unit.Time{}, "`time` from event to event, from the beginning to the end of a recording")
-	f.TextVar(&o.Before, "before", unit.Seconds(0), "`time` before the event at which a trial begins")
-	f.TextVar(&o.After, "after", unit.Time{}, "`time` after the event at which a trial ends (required)")
-	f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size, a `time` such as 10ms (required)")
-	unset(f, "event-unit", "event-sampling-rate", "every", "before", "after", "bin")
-	return cmd
 }
 
 // check refuses what makes no trials, and takes the events of the command line.
@@ -321,92 +317,4 @@ func acrossTrains(rows [][]float64) (means, errs []float64, most float64) {
 		errs[k] = math.Sqrt(errs[k] / (n - 1) / n)
 	}
 	return means, errs, most
-}
-
-// stairs is a line that is level within each bin.
-func stairs(edges, values []float64) line {
-	l := line{style: draw.LineStyle{Color: accent, Width: 1.4}}
-	for k, v := range values {
-		l.xs = append(l.xs, edges[k], edges[k+1])
-		l.ys = append(l.ys, v, v)
-	}
-	return l
-}
-
-// band is a standard error around a mean, not drawn below 0.
-type band struct{ edges, middle, around []float64 }
-
-// Plot implements plot.Plotter.
-func (b band) Plot(c draw.Canvas, p *plot.Plot) {
-	toX, toY := p.Transforms(&c)
-	var upper, lower []vg.Point
-	for k, m := range b.middle {
-		e := b.around[k]
-		if !(e > 0) {
-			e = 0 // of a single trial it is not known
-		}
-		left, right := toX(b.edges[k]), toX(b.edges[k+1])
-		upper = append(upper, vg.Point{X: left, Y: toY(m + e)}, vg.Point{X: right, Y: toY(m + e)})
-		lower = append(lower, vg.Point{X: left, Y: toY(max(0, m-e))}, vg.Point{X: right, Y: toY(max(0, m-e))})
-	}
-	slices.Reverse(lower)
-	c.FillPolygon(color.NRGBA{accent.R, accent.G, accent.B, 0x40}, append(upper, lower...))
-}
-
-// zeroLine marks the event.
-type zeroLine struct{}
-
-// Plot implements plot.Plotter.
-func (zeroLine) Plot(c draw.Canvas, p *plot.Plot) {
-	if p.X.Min <= 0 && 0 <= p.X.Max {
-		toX, _ := p.Transforms(&c)
-		c.StrokeLine2(draw.LineStyle{Color: red, Width: 1, Dashes: []vg.Length{4, 3}}, toX(0), c.Min.Y, toX(0), c.Max.Y)
-	}
-}
-
-// heat shows a row of values for each train, dark where they are near the most.
-type heat struct {
-	rows [][]float64
-	most float64
-}
-
-// Plot implements plot.Plotter.
-func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
-	const widest = 2000
-	each := (len(h.rows[0]) + widest - 1) / widest // of a place the highest
-	dots := image.NewNRGBA(image.Rect(0, 0, (len(h.rows[0])+each-1)/each, len(h.rows)))
-	for i, row := range h.rows {
-		for k := 0; k < len(row); k += each {
-			v := slices.Max(row[k:min(k+each, len(row))])
-			if h.most > 0 {
-				v /= h.most
-			}
-			dots.SetNRGBA(k/each, len(h.rows)-1-i, shadeOf(v))
-		}
-	}
-	// Enlarged, since viewers blur the few dots of an image.
-	big := image.NewNRGBA(image.Rect(0, 0, enlarged(dots.Rect.Dx(), rasterPlaces), enlarged(dots.Rect.Dy(), 600)))
-	for y := range big.Rect.Dy() {
-		for x := range big.Rect.Dx() {
-			big.SetNRGBA(x, y, dots.NRGBAAt(x*dots.Rect.Dx()/big.Rect.Dx(), y*dots.Rect.Dy()/big.Rect.Dy()))
-		}
-	}
-	toX, toY := p.Transforms(&c)
-	c.DrawImage(vg.Rectangle{
-		Min: vg.Point{X: toX(p.X.Min), Y: toY(0.5)},
-		Max: vg.Point{X: toX(p.X.Max), Y: toY(float64(len(h.rows)) + 0.5)},
-	}, big)
-}
-
-// enlarged is the least multiple of n that is at least enough.
-func enlarged(n, enough int) int { return n * ((enough + n - 1) / n) }
-
-// shadeOf goes from white over the accent's colour to nearly black, from 0 to 1.
-func shadeOf(v float64) color.NRGBA {
-	stops := []color.RGBA{{0xf7, 0xf9, 0xfa, 0xff}, {0x8f, 0xc9, 0xd3, 0xff}, accent, {0x0b, 0x2c, 0x3d, 0xff}}
-	at := max(0, min(1, v)) * float64(len(stops)-1)
-	i := min(int(at), len(stops)-2)
-	a, b, part := stops[i], stops[i+1], at-float64(i)
-	mix := func(x, y uint8) uint8 { return uint8(float64(x) + part*(float64(y)-float64(x)) + 0.5) }
-	return color.NRGBA{mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B), 0xff}
 }

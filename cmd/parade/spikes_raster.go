@@ -11,7 +11,7 @@ import (
 
 func newRasterCommand() *cobra.Command {
 	var w window
-	cmd := analysisCommand(&cobra.Command{
+	return analysisCommand(&cobra.Command{
 		Use:   "raster FILE... -o FIGURE",
 		Short: "Draw every spike of every train",
 		Long: `Raster draws a row for each train and a stroke for each spike, in a panel for each
@@ -19,9 +19,7 @@ file. Where there are more spikes than strokes can be told apart, it is darker w
 there are more, and the figure stays small.`,
 		Example: `  parade spikes raster trains.npz -o raster.png
   parade spikes raster --from 10s --to 12s recording.nwb -o raster.svg`,
-	}, figureEndings, func(ctx context.Context, a analysis) error { return runRaster(ctx, a, w) })
-	w.flags(cmd.Flags())
-	return cmd
+	}, figureEndings, w.flags, func(ctx context.Context, a analysis) error { return runRaster(ctx, a, w) })
 }
 
 // fileRaster is what a figure needs of a file, however long it is.

@@ -10,16 +10,14 @@ import (
 
 func newRateCommand() *cobra.Command {
 	var w window
-	cmd := analysisCommand(&cobra.Command{
+	return analysisCommand(&cobra.Command{
 		Use:   "rate FILE...",
 		Short: "Mean firing rates",
 		Long: `Rate gives the mean firing rate of each train: its number of spikes divided by the
 duration of the recording, or of the part from --from to --to, both ends included.`,
 		Example: `  parade spikes rate *.csv
   parade spikes rate --from 10s --to 20s -o rates.csv recordings/*.npz`,
-	}, sheetEndings, func(ctx context.Context, a analysis) error { return runRate(ctx, a, w) })
-	w.flags(cmd.Flags())
-	return cmd
+	}, sheetEndings, w.flags, func(ctx context.Context, a analysis) error { return runRate(ctx, a, w) })
 }
 
 // trainRate is what "spikes rate" tells of a train.

@@ -43,68 +43,49 @@ func (s *sheet) add(cells ...any) { s.rows = append(s.rows, cells) }
 
 // print writes the sheet to a terminal or, with JSON, an object per line.
 func (s *sheet) print(t *terminal, asJSON bool) error {
-	if asJSON {
+	switch {
+	case asJSON:
 		for _, row := range s.rows {
 			t.printf("%s\n", s.object(row))
 		}
-		return t.err
+	case len(s.rows) > 0:
+		s.printTable(t)
 	}
-	if len(s.rows) == 0 {
-		return nil
-	}
-	const cell = 2 // the space between cells
+	return t.err
+}
+
+func (s *sheet) printTable(t *terminal) {
 	var align strings.Builder
-	var head []string
-	var shown []int
-	room := t.columns() - cell
+	table := make([][]string, 1+len(s.rows))
+	width := 0 // of the columns so far
 	for i, c := range s.columns {
 		if c.head == "" {
 			continue
 		}
-		shown = append(shown, i)
-		head = append(head, t.dim(c.head))
+		const between = 2
+		cells := []string{t.dim(c.head)}
+		for _, row := range s.rows {
+			cell := forPeople(row[i])
+			if values, ok := row[i].([]float64); ok && len(values) > 0 { // which is last, and gets the room that is left
+				room := t.columns() - width - 2*between
+				cell = t.cyan(sparkline(values, min(len(values), max(10, min(60, room))), 1))
+			}
+			cells = append(cells, cell)
+		}
 		switch s.rows[0][i].(type) {
 		case string, bool, []float64:
 			align.WriteByte('l')
 		default:
 			align.WriteByte('r')
 		}
-	}
-	rows := [][]string{head}
-	for _, row := range s.rows {
-		var cells []string
-		for _, i := range shown {
-			cells = append(cells, forPeople(row[i]))
+		widest := 0
+		for k, cell := range cells {
+			table[k] = append(table[k], cell)
+			widest = max(widest, visible(cell))
 		}
-		rows = append(rows, cells)
+		width += between + widest
 	}
-	for k, i := range shown { // curves get the room that is left
-		if _, ok := s.rows[0][i].([]float64); ok {
-			for r, row := range s.rows {
-				if values := row[i].([]float64); len(values) > 0 {
-					rows[r+1][k] = t.cyan(sparkline(values, min(len(values), max(10, min(60, room-widest(rows)))), 1))
-				}
-			}
-		}
-	}
-	t.table(align.String(), rows)
-	return t.err
-}
-
-func widest(rows [][]string) int {
-	most := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			if i < len(row)-1 {
-				most[i] = max(most[i], visible(cell)+2)
-			}
-		}
-	}
-	sum := 0
-	for _, n := range most {
-		sum += n
-	}
-	return sum
+	t.table(align.String(), table)
 }
 
 func forPeople(cell any) string {

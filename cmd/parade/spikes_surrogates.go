@@ -11,6 +11,7 @@ import (
 	"github.com/parade-go/parade/spike"
 	"github.com/parade-go/parade/unit"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -39,7 +40,7 @@ var statistics = map[string]func(counts []float64) float64{
 
 func newSurrogatesCommand() *cobra.Command {
 	o := surrogateOptions{Surrogate: spike.Surrogate{Method: spike.DitherSpikes, Dither: unit.Milliseconds(15)}}
-	cmd := analysisCommand(&cobra.Command{
+	return analysisCommand(&cobra.Command{
 		Use:   "surrogates FILE...",
 		Short: "Surrogate trains, and tests against them",
 		Long: `Surrogates changes the trains of a file at random, as Elephant's surrogate methods
@@ -63,27 +64,20 @@ shuffle_isis, bin_shuffling, trial_shifting, joint_isi_dithering, isi_dithering.
 		Example: `  parade spikes surrogates --statistic coincidences --bin 5ms --dither 20ms *.npz
   parade spikes surrogates --statistic peak --bin 5ms -n 10000 --on processes trains.npz -o peak.png
   parade spikes surrogates --method shuffle_isis -n 10 trains.npz -o shuffled.npz`,
-	}, slices.Concat(sheetEndings, figureEndings), func(ctx context.Context, a analysis) error { return runSurrogates(ctx, a, o) })
-	f := cmd.Flags()
-	f.StringVar(&o.Statistic, "statistic", "", "what to compare: `coincidences` or peak")
-	f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size of the statistic, a `time` such as 5ms")
-	f.IntVarP(&o.N, "number", "n", 0, "`number` of surrogates (default 1000, and 1 without --statistic)")
-	f.TextVar(&o.Surrogate.Method, "method", o.Surrogate.Method, "`method` of making surrogates")
-	f.TextVar(&o.Surrogate.Dither, "dither", o.Surrogate.Dither, "`time` by which spikes, or trains, are moved at most")
-	f.TextVar(&o.Surrogate.RefractoryPeriod, "refractory", unit.Time{}, "`period` that moved spikes stay away from their neighbours")
-	f.TextVar(&o.Surrogate.BinSize, "jitter", unit.Time{}, "`time` of the bins of jitter_spikes and bin_shuffling")
-	f.BoolVar(&o.Surrogate.KeepOutside, "keep-outside", false, "keep spikes that would leave the recording at its ends")
-	f.TextVar(&o.Surrogate.TrialLength, "trial-length", unit.Time{}, "`time` of a trial of trial_shifting (default: the whole recording)")
-	f.TextVar(&o.Surrogate.TrialSeparation, "trial-separation", unit.Time{}, "`time` between trials of trial_shifting")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of the surrogates")
-	unset(f, "bin", "number", "refractory", "jitter", "trial-length", "trial-separation")
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if o.N < 1 && cmd.Flags().Changed("number") {
-			return usagef("--number %d: give 1 or more", o.N)
-		}
-		return nil
-	}
-	return cmd
+	}, slices.Concat(sheetEndings, figureEndings), func(f *pflag.FlagSet) {
+		f.StringVar(&o.Statistic, "statistic", "", "`name` of what to compare: coincidences or peak")
+		f.TextVarP(&o.Bin, "bin", "b", unit.Time{}, "bin size of the statistic, a `time` such as 5ms")
+		f.IntVarP(&o.N, "number", "n", 0, "`number` of surrogates (default 1000, and 1 without --statistic)")
+		f.TextVar(&o.Surrogate.Method, "method", o.Surrogate.Method, "`method` of making surrogates")
+		f.TextVar(&o.Surrogate.Dither, "dither", o.Surrogate.Dither, "`time` by which spikes, or trains, are moved at most")
+		f.TextVar(&o.Surrogate.RefractoryPeriod, "refractory", unit.Time{}, "`period` that moved spikes stay away from their neighbours")
+		f.TextVar(&o.Surrogate.BinSize, "jitter", unit.Time{}, "`time` of the bins of jitter_spikes and bin_shuffling")
+		f.BoolVar(&o.Surrogate.KeepOutside, "keep-outside", false, "keep spikes that would leave the recording at its ends")
+		f.TextVar(&o.Surrogate.TrialLength, "trial-length", unit.Time{}, "`time` of a trial of trial_shifting (default: the whole recording)")
+		f.TextVar(&o.Surrogate.TrialSeparation, "trial-separation", unit.Time{}, "`time` between trials of trial_shifting")
+		f.Uint64Var(&o.Seed, "seed", 1, "seed of the surrogates")
+		unset(f, "bin", "refractory", "jitter", "trial-length", "trial-separation")
+	}, func(ctx context.Context, a analysis) error { return runSurrogates(ctx, a, o) })
 }
 
 // surrogateInput is a recording that surrogates are made of.
@@ -102,7 +96,7 @@ type surrogateJob struct {
 var (
 	spikesSurrogateInput = overFile("spikes.surrogate-input", func(trains []spike.Train, o surrogateOptions) (surrogateInput, error) {
 		// One surrogate made in vain finds what is wrong with the options.
-		if _, err := o.make(trains, rand.New(rand.NewPCG(0, 0))); err != nil {
+		if _, err := o.draw(trains, rand.New(rand.NewPCG(0, 0))); err != nil {
 			return surrogateInput{}, err
 		}
 		value, err := o.value(trains)
@@ -110,11 +104,11 @@ var (
 	})
 
 	spikesSurrogate = parade.Func2Context("spikes.surrogate", func(ctx context.Context, job surrogateJob, i int) ([]spike.Train, error) {
-		return job.Options.make(job.Recordings[i/job.Options.N].Trains, parade.Rand(ctx))
+		return job.Options.draw(job.Recordings[i/job.Options.N].Trains, parade.Rand(ctx))
 	})
 
 	spikesSurrogateValue = parade.Func2Context("spikes.surrogate-value", func(ctx context.Context, job surrogateJob, i int) (float64, error) {
-		trains, err := job.Options.make(job.Recordings[i/job.Options.N].Trains, parade.Rand(ctx))
+		trains, err := job.Options.draw(job.Recordings[i/job.Options.N].Trains, parade.Rand(ctx))
 		if err != nil {
 			return 0, err
 		}
@@ -122,7 +116,7 @@ var (
 	})
 )
 
-func (o surrogateOptions) make(trains []spike.Train, rng spike.Random) ([]spike.Train, error) {
+func (o surrogateOptions) draw(trains []spike.Train, rng spike.Random) ([]spike.Train, error) {
 	surrogates := make([]spike.Train, len(trains))
 	for i, t := range trains {
 		var err error
@@ -146,6 +140,10 @@ func (o surrogateOptions) value(trains []spike.Train) (float64, error) {
 
 // check refuses what makes no surrogates, before any file is read.
 func (o *surrogateOptions) check(a analysis) error {
+	const most = 1e8
+	if o.N < 0 || o.N > most/len(a.files) {
+		return usagef("--number %d: give 1 to %d for so many files", o.N, int(most)/len(a.files))
+	}
 	if o.Statistic == "" {
 		switch {
 		case len(a.files) > 1:
