@@ -97,8 +97,8 @@ func TestDemoLeavesNothing(t *testing.T) {
 		t.Error("a demo that was interrupted has no error")
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(files) != 2 {
-		t.Errorf("the folder has %q, want two figures", files)
+	if err != nil || len(files) != 4 {
+		t.Errorf("the folder has %q, want two figures in two formats", files)
 	}
 }
 

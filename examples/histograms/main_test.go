@@ -22,11 +22,11 @@ func Example() {
 		fmt.Println(err)
 	}
 	// Output:
-	// 100.0 ms: 100 bins, at most 15 spikes in one
-	// 200.0 ms: 50 bins, at most 23 spikes in one
-	// 250.0 ms: 40 bins, at most 31 spikes in one
-	// 500.0 ms: 20 bins, at most 52 spikes in one
-	// 1000.0 ms: 10 bins, at most 92 spikes in one
+	// 100.0 ms: 100 bins, at most 17 spikes in one
+	// 200.0 ms: 50 bins, at most 26 spikes in one
+	// 250.0 ms: 40 bins, at most 32 spikes in one
+	// 500.0 ms: 20 bins, at most 48 spikes in one
+	// 1000.0 ms: 10 bins, at most 91 spikes in one
 	// 5 tasks, 0 failed
 }
 

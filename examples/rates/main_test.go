@@ -23,13 +23,13 @@ func Example() {
 	}
 	// Output:
 	// train 1: 11.2 1/s
-	// train 2: 11.1 1/s
-	// train 3: 10.3 1/s
-	// train 4: 8.5 1/s
-	// train 5: 10.9 1/s
-	// train 6: 10.6 1/s
-	// train 7: 9.0 1/s
-	// train 8: 10.0 1/s
+	// train 2: 11.3 1/s
+	// train 3: 9.7 1/s
+	// train 4: 9.5 1/s
+	// train 5: 10.6 1/s
+	// train 6: 9.2 1/s
+	// train 7: 9.2 1/s
+	// train 8: 11.1 1/s
 }
 
 func TestEveryExecutorGivesTheSame(t *testing.T) {
