@@ -55,7 +55,7 @@ func TestBackends(t *testing.T) {
 		if tc.name == "" {
 			continue
 		}
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=2m", "-test.v")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=2m")
 		cmd.Env = append(os.Environ(), linalg.EnvBackend+"="+tc.name, linalg.EnvThreads+"="+tc.threads, childVariable+"="+tc.name)
 		name := tc.name
 		if tc.threads != "" {
@@ -76,8 +76,8 @@ func TestBackends(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if !strings.Contains(string(out), "--- PASS: TestGolden") {
-				t.Errorf("the golden tests have not run:\n%s", out)
+			if strings.Contains(string(out), "no tests to run") {
+				t.Error("nothing was tested")
 			}
 		})
 	}

@@ -60,7 +60,10 @@ func eigen(op string, a mat.Matrix, vectors bool) (EigenFactors, error) {
 	if n == 0 {
 		return f, nil
 	}
+	back := m.scaled()
 	err = e.eigen(m, wr, wi, v)
+	back(wr)
+	back(wi)
 	if err == nil {
 		err = overflow("largest eigenvalue", append(wr, wi...))
 	}
@@ -106,7 +109,9 @@ func eigenSym(op string, a mat.Matrix, vectors bool) (EigenSymFactors, error) {
 	}
 	f := EigenSymFactors{Values: make([]float64, m.rows)}
 	if m.rows > 0 {
+		back := m.scaled()
 		err = e.eigenSym(m, f.Values, vectors)
+		back(f.Values)
 	}
 	if err == nil {
 		err = overflow("largest eigenvalue", f.Values)

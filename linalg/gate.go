@@ -14,9 +14,9 @@ import (
 // process, which must not change while they compute: when it is to change, the gate
 // first waits for the calls that run.
 type gate struct {
-	limit     int       // most threads of a call: the cores granted, or what the user says
-	set       func(int) // sets the library's threads, nil if that is not possible
-	perThread bool      // the number holds for the calling thread only, as OpenMP's
+	limit int       // most threads of a call: the cores granted, or what the user says
+	set   func(int) // sets the threads of the library, nil if that is not possible
+	own   func(int) // sets those of the calling thread, which OpenMP keeps apart, or nil
 
 	mu      sync.Mutex
 	change  sync.Cond // a call has left, or room for one more is seen
@@ -26,8 +26,8 @@ type gate struct {
 
 // newGate makes the gate of a library. The variable is that by which a user sets its
 // threads; "" is for a library that has one thread.
-func newGate(variable string, set func(int), perThread bool) *gate {
-	g := &gate{limit: 1, set: set, perThread: perThread}
+func newGate(variable string, set, own func(int)) *gate {
+	g := &gate{limit: 1, set: set, own: own}
 	if variable != "" {
 		g.limit = cores.ThreadsFor(variable, granted())
 	}
@@ -63,15 +63,15 @@ func (g *gate) enter() {
 	threads := g.threads
 	g.mu.Unlock()
 	g.change.Signal() // there may be room for another
-	if g.perThread {
+	if g.own != nil {
 		runtime.LockOSThread()
-		g.set(threads)
+		g.own(threads)
 	}
 }
 
 // leave says that the call is over.
 func (g *gate) leave() {
-	if g.perThread {
+	if g.own != nil {
 		runtime.UnlockOSThread()
 	}
 	g.mu.Lock()

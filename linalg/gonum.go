@@ -2,7 +2,6 @@ package linalg
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 	"runtime/debug"
 
@@ -43,28 +42,6 @@ func withWork(routine func(work []float64, lwork int)) {
 	routine(work, len(work))
 }
 
-// scaled brings a matrix with elements near the ends of the range of float64 to its
-// middle, by a power of two. gonum fails on such where LAPACK scales by itself. It
-// returns what scales values back.
-func (a matrix) scaled() (back func(values []float64)) {
-	largest := 0.0
-	for _, v := range a.data {
-		largest = max(largest, math.Abs(v))
-	}
-	const far = 400 // powers of two; squares of elements then stay in range
-	_, e := math.Frexp(largest)
-	if -far < e && e < far {
-		return func([]float64) {}
-	}
-	shift := func(values []float64, e int) {
-		for i, v := range values {
-			values[i] = math.Ldexp(v, e)
-		}
-	}
-	shift(a.data, -e)
-	return func(values []float64) { shift(values, e) }
-}
-
 // caught makes an error of a panic of gonum's.
 func caught(err *error) {
 	if x := recover(); x != nil {
@@ -74,7 +51,6 @@ func caught(err *error) {
 
 func (pure) svd(how extent, m, u matrix, s []float64, vt matrix) (err error) {
 	defer caught(&err)
-	back := m.scaled()
 	job := map[extent]lapack.SVDJob{full: lapack.SVDAll, thin: lapack.SVDStore, valuesOnly: lapack.SVDNone}[how]
 	var ok bool
 	withWork(func(work []float64, lwork int) {
@@ -83,13 +59,11 @@ func (pure) svd(how extent, m, u matrix, s []float64, vt matrix) (err error) {
 	if !ok {
 		return ErrNotConverged
 	}
-	back(s)
 	return nil
 }
 
 func (pure) eigen(m matrix, wr, wi []float64, v matrix) (err error) {
 	defer caught(&err)
-	back := m.scaled()
 	job := lapack.RightEVNone
 	if len(v.data) > 0 {
 		job = lapack.RightEVCompute
@@ -101,14 +75,11 @@ func (pure) eigen(m matrix, wr, wi []float64, v matrix) (err error) {
 	if first != 0 {
 		return ErrNotConverged
 	}
-	back(wr)
-	back(wi)
 	return nil
 }
 
 func (pure) eigenSym(m matrix, w []float64, vectors bool) (err error) {
 	defer caught(&err)
-	back := m.scaled()
 	job := lapack.EVNone
 	if vectors {
 		job = lapack.EVCompute
@@ -120,7 +91,6 @@ func (pure) eigenSym(m matrix, w []float64, vectors bool) (err error) {
 	if !ok {
 		return ErrNotConverged
 	}
-	back(w)
 	return nil
 }
 

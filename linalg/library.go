@@ -26,7 +26,7 @@ func libraries() []library {
 		return []library{
 			{name: "accelerate", files: []string{"/System/Library/Frameworks/Accelerate.framework/Accelerate"}},
 			{name: "openblas", files: []string{"libopenblas.dylib", brew + "libopenblas.dylib"}},
-			{name: "mkl", files: []string{"libmkl_rt.2.dylib", "libmkl_rt.dylib"}},
+			{name: "mkl", files: []string{"libmkl_rt.dylib", "libmkl_rt.2.dylib"}},
 			{name: "blis", files: []string{"liblapack.dylib"}, blas: []string{"libblis.4.dylib", "libblis.dylib"}},
 			{name: "lapack", files: []string{"liblapack.dylib"}},
 		}
@@ -37,7 +37,7 @@ func libraries() []library {
 	lapack := []string{debian + "lapack/liblapack.so.3", "liblapack.so.3", "liblapack.so"}
 	return []library{
 		{name: "openblas", files: []string{"libopenblas.so.0", "libopenblas.so", "libopenblasp.so.0", "libopenblas64_.so.0"}},
-		{name: "mkl", files: []string{"libmkl_rt.so.2", "libmkl_rt.so.1", "libmkl_rt.so"}},
+		{name: "mkl", files: []string{"libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so.1", "libmkl_rt.so"}},
 		{name: "blis", files: lapack, blas: []string{"libblis.so.4", "libblis.so"}},
 		{name: "lapack", files: lapack, needs: []string{debian + "blas/libblas.so.3"}},
 	}
@@ -82,6 +82,8 @@ var spellings = []spelling{
 
 // open loads a library and finds out what it is.
 func open(l library, file string) (engine, error) {
+	// MKL uses the library of mathematics without asking for it: a C program has it.
+	_, _ = openFirst([]string{"libm.so.6", "libm.so"})
 	var all handles
 	for _, name := range l.needs {
 		// Where it does not exist, what the library itself asks for is loaded.
@@ -176,12 +178,13 @@ func (h handles) identify(about *BackendInfo) *gate {
 		return []string{"openblas_" + name, "openblas_" + name + "64_", "scipy_openblas_" + name + "64_", "scipy_openblas_" + name}
 	}
 	var (
-		text     func() string
-		number   func() int32
-		setInt   func(int32)
-		setLong  func(int)
-		describe func(*byte, int32)
-		version  func(major, minor, patch *int64)
+		text       func() string
+		number     func() int32
+		setLibrary func(int32)
+		setThread  func(int32)
+		setLong    func(int)
+		describe   func(*byte, int32)
+		version    func(major, minor, patch *int64)
 	)
 	switch {
 	// BLIS comes first: it was loaded on purpose, and the LAPACK may depend on
@@ -192,21 +195,21 @@ func (h handles) identify(about *BackendInfo) *gate {
 			about.Build = "BLAS in " + blas
 		}
 		if h.function(&setLong, "bli_thread_set_num_threads") {
-			return newGate("BLIS_NUM_THREADS", setLong, true)
+			// Of the whole process in BLIS, of the calling thread in AMD's.
+			return newGate("BLIS_NUM_THREADS", setLong, setLong)
 		}
 	case h.function(&text, openblas("get_config")...):
 		about.Name, about.Build = "OpenBLAS", text()
 		if words := strings.Fields(about.Build); len(words) > 1 && words[0] == about.Name {
 			about.Version = words[1]
 		}
-		if h.function(&setInt, openblas("set_num_threads")...) {
+		if h.function(&setLibrary, openblas("set_num_threads")...) {
+			set := func(n int) { setLibrary(int32(n)) }
 			const openMP = 2
-			set := func(n int) { setInt(int32(n)) }
-			parallel := h.function(&number, openblas("get_parallel")...) && number() == openMP
-			if parallel && h.function(&setInt, "omp_set_num_threads") {
-				return newGate("OPENBLAS_NUM_THREADS", set, true)
+			if h.function(&number, openblas("get_parallel")...) && number() == openMP && h.function(&setThread, "omp_set_num_threads") {
+				return newGate("OPENBLAS_NUM_THREADS", set, func(n int) { setThread(int32(n)) })
 			}
-			return newGate("OPENBLAS_NUM_THREADS", set, parallel)
+			return newGate("OPENBLAS_NUM_THREADS", set, nil)
 		}
 	case h.function(&describe, "mkl_get_version_string", "MKL_Get_Version_String"):
 		about.Name = "Intel MKL"
@@ -217,25 +220,27 @@ func (h handles) identify(about *BackendInfo) *gate {
 			about.Version = words[slices.Index(words, "Version")+1]
 		}
 		h.layersOfMKL(about)
-		if h.function(&setInt, "MKL_Set_Num_Threads") {
-			return newGate("MKL_NUM_THREADS", func(n int) { setInt(int32(n)) }, false)
+		if h.function(&setLibrary, "MKL_Set_Num_Threads") {
+			return newGate("MKL_NUM_THREADS", func(n int) { setLibrary(int32(n)) }, nil)
 		}
 	case strings.Contains(about.Library, "Accelerate.framework"):
 		about.Name = "Accelerate"
-		if h.function(&setInt, "BLASSetThreading") { // since macOS 15
-			return newGate("VECLIB_MAXIMUM_THREADS", func(n int) {
-				const many, single = 0, 1
+		var set func(int)
+		if h.function(&setLibrary, "BLASSetThreading") { // since macOS 15
+			const many, single = 0, 1
+			set = func(n int) {
 				if n > 1 {
-					setInt(many)
+					setLibrary(many)
 				} else {
-					setInt(single)
+					setLibrary(single)
 				}
-			}, false)
+			}
 		}
+		return newGate("VECLIB_MAXIMUM_THREADS", set, nil)
 	default:
 		about.Name = "LAPACK"
-		if h.function(&setInt, "omp_set_num_threads") {
-			return newGate("OMP_NUM_THREADS", func(n int) { setInt(int32(n)) }, true)
+		if h.function(&setThread, "omp_set_num_threads") {
+			return newGate("OMP_NUM_THREADS", nil, func(n int) { setThread(int32(n)) })
 		}
 		if h.function(&version, "ilaver_", "ilaver_64_") {
 			var v [3]int64
@@ -244,7 +249,7 @@ func (h handles) identify(about *BackendInfo) *gate {
 		}
 	}
 	// It has one thread, or cannot be told.
-	return newGate("", nil, false)
+	return newGate("", nil, nil)
 }
 
 // layersOfMKL fixes what libmkl_rt would read from the environment at its first call.

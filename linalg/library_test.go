@@ -20,15 +20,15 @@ import (
 func TestGate(t *testing.T) {
 	// Not parallel: the number of workers is the process's.
 	defer wish.Store(wish.Swap(allCores))
-	for _, perThread := range []bool{false, true} {
+	for _, own := range []func(int){nil, func(int) {}} {
 		var running, set, changes atomic.Int64
 		g := newGate("OMP_NUM_THREADS", func(n int) {
-			if r := running.Load(); !perThread && r != 0 {
+			if r := running.Load(); r != 0 {
 				t.Errorf("the threads are set while %d calls run", r)
 			}
 			set.Store(int64(n))
 			changes.Add(1)
-		}, perThread)
+		}, own)
 		g.limit = granted()
 		var calls sync.WaitGroup
 		for range 16 {
@@ -36,7 +36,7 @@ func TestGate(t *testing.T) {
 				for range 200 {
 					g.enter()
 					r := running.Add(1)
-					if n := set.Load(); r*n > int64(granted()) && !perThread {
+					if n := set.Load(); r*n > int64(granted()) {
 						t.Errorf("%d calls with %d threads each on %d cores", r, n, granted())
 					}
 					running.Add(-1)
@@ -68,7 +68,7 @@ func TestGate(t *testing.T) {
 
 func TestGateShares(t *testing.T) {
 	defer wish.Store(wish.Swap(0))
-	g := newGate("OMP_NUM_THREADS", nil, false)
+	g := newGate("OMP_NUM_THREADS", nil, nil)
 	g.limit = granted()
 	if n := g.allowed(); n != 1 {
 		t.Errorf("nothing asked: %d threads, want 1", n)
@@ -87,7 +87,7 @@ func TestGateShares(t *testing.T) {
 		t.Errorf("the user's limit: %d threads, want 1", n)
 	}
 	t.Setenv("OPENBLAS_NUM_THREADS", "1")
-	if g := newGate("OPENBLAS_NUM_THREADS", nil, false); g.limit != 1 {
+	if g := newGate("OPENBLAS_NUM_THREADS", nil, nil); g.limit != 1 {
 		t.Errorf("OPENBLAS_NUM_THREADS=1: limit %d", g.limit)
 	}
 }
@@ -131,7 +131,7 @@ func TestThreadsOfOpenBLAS(t *testing.T) {
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	answer := func(info, size int64, max int64) *native {
-		l := &native{max: max, gate: newGate("", nil, false)}
+		l := &native{max: max, gate: newGate("", nil, nil)}
 		l.gesdd = func(_ *byte, _, _ *int64, _ *float64, _ *int64, _, _ *float64, _ *int64, _ *float64, _ *int64, work *float64, lwork, _, result *int64, _ uintptr) {
 			if *lwork < 0 {
 				*work = float64(size)

@@ -40,6 +40,7 @@ package linalg
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/parade-go/parade/internal/cores"
 	"gonum.org/v1/gonum/mat"
@@ -156,6 +157,29 @@ func notSquare(op string, rows, cols int) error {
 // finite reports whether v is a number: the difference of an infinity to itself is
 // a NaN.
 func finite(v float64) bool { return v-v == 0 }
+
+// scaled brings a matrix with elements near the ends of the range of float64 to its
+// middle, by a power of two, and returns what scales singular values or eigenvalues back.
+// LAPACK does so itself, but gonum's dsterf panics at it, and dgeev of OpenBLAS 0.3.30
+// does not scale back.
+func (a matrix) scaled() (back func(values []float64)) {
+	largest := 0.0
+	for _, v := range a.data {
+		largest = max(largest, math.Abs(v))
+	}
+	const far = 400 // powers of two; squares of elements then stay in range
+	_, e := math.Frexp(largest)
+	if -far < e && e < far {
+		return func([]float64) {}
+	}
+	shift := func(values []float64, e int) {
+		for i, v := range values {
+			values[i] = math.Ldexp(v, e)
+		}
+	}
+	shift(a.data, -e)
+	return func(values []float64) { shift(values, e) }
+}
 
 // overflow is the error of a result that went beyond the largest float64.
 func overflow(what string, values []float64) error {

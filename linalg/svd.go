@@ -60,7 +60,9 @@ func svd(op string, a mat.Matrix, how extent) (SVDFactors, error) {
 	}
 	switch {
 	case k > 0:
+		back := m.scaled()
 		err = e.svd(how, m, u, s, vt)
+		back(s)
 	case how == full:
 		u, vt = identity(m.rows), identity(m.cols)
 	}
