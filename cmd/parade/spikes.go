@@ -344,7 +344,7 @@ func (a analysis) failure(file, path string, failed *parade.TaskError) error {
 		named.Path = filepath.Clean(file) + strings.TrimPrefix(named.Path, path)
 		text := strings.TrimPrefix(named.Error(), "spike: ")
 		if errors.Is(failed, unit.ErrDimension) && a.read.Unit == unit.Dimensionless {
-			text += ", for example with --unit ms"
+			text += ", for example with --unit ms, or --sampling-rate 30kHz for numbers of samples"
 		}
 		return &inputError{errors.New(text)}
 	}
