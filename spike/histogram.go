@@ -148,17 +148,21 @@ func newGrid(trains []Train, binSize unit.Time, opts HistogramOptions) (grid, er
 		return grid{}, fmt.Errorf("spike: %w: t_start (%v) must be before t_stop (%v)", ErrInterval,
 			unit.Time{Value: start, Unit: u}, unit.Time{Value: stop, Unit: u})
 	}
-	q := (stop - start) / bin.Value
-	// A whisker below a whole number of bins is that number.
-	n := math.Floor(q)
-	if q-n >= lastOfBin {
-		n++
-	}
+	n := wholeBins((stop - start) / bin.Value)
 	if !(bin.Value > 0) || !(n >= 1) || n > MaxBins {
 		return grid{}, fmt.Errorf("spike: %w: %v makes %v bins of %v, want 1 to %d", ErrBinSize, binSize,
 			unit.FormatFloat(n), unit.Time{Value: stop - start, Unit: u}, MaxBins)
 	}
 	return grid{start: start, stop: stop, perUnit: 1 / bin.Value, bins: int(n)}, nil
+}
+
+// wholeBins gives how many bins fit; a whisker below a whole number is that number.
+func wholeBins(quotient float64) float64 {
+	n := math.Floor(quotient)
+	if quotient-n >= lastOfBin {
+		n++
+	}
+	return n
 }
 
 // checkShared tells whether train t can be in one histogram with the first one.

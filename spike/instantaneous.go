@@ -280,10 +280,7 @@ func newSampling(trains []Train, period unit.Time, opts InstantaneousRateOptions
 	if err != nil {
 		return sampling{}, err
 	}
-	n := math.Floor(q)
-	if q-n >= lastOfBin { // a whisker below a whole number
-		n++
-	}
+	n := wholeBins(q)
 	if !(period.Value > 0) || !(n >= 1) || n > MaxBins {
 		return sampling{}, fmt.Errorf("spike: %w: a sampling period of %v makes %v samples of %v, want 1 to %d", ErrBinSize, period,
 			unit.FormatFloat(n), unit.Time{Value: stop - start, Unit: u}, MaxBins)

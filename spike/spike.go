@@ -1,15 +1,26 @@
-// Package spike holds spike trains, generators of them and their statistics:
-// firing rates and time histograms. It follows Elephant and Neo: the same
-// words, the same rules, and results equal to the last bit.
+// Package spike holds spike trains: it reads, generates, describes and compares
+// them. It follows Elephant and Neo: the same words, the same rules, and results
+// equal to the last bit wherever arithmetic allows; each function names the one that
+// it follows, and says where it differs.
 //
-//	process := spike.PoissonProcess{Rate: unit.Hz(10), TStop: unit.Seconds(100)}
-//	trains, err := process.Trains(rand.New(rand.NewPCG(1, 2)), 8)
+//	trains, err := spike.ReadFile("recording.nwb", spike.ReadOptions{})
 //	rate, err := spike.MeanFiringRate(trains[0]) // 10.01 1/s
 //	hist, err := spike.TimeHistogram(trains, unit.Milliseconds(100), spike.HistogramOptions{})
 //	fmt.Println(hist) // <AnalogSignal(array([[7], ...
 //
-// All types are plain data with exported fields: they travel between processes
-// as they are, and functions of this package know nothing of who calls them.
+// What there is:
+//
+//   - files: [ReadFile] and [WriteFile], for CSV, NumPy, JSON for Neo, Kilosort and NWB
+//   - trains: [Train], [Merge], [Align] to events, [AnalogSignal]
+//   - rates: [MeanFiringRate], [TimeHistogram], [InstantaneousRate] by a [Kernel], [PSTH]
+//   - intervals: [ISI], [CV], [CV2], [LV], [LVR]; counts: [FanoFactor]
+//   - pairs: [CrossCorrelationHistogram], [Covariance], [CorrelationCoefficient],
+//     [SpikeTimeTilingCoefficient]
+//   - generators: [PoissonProcess], [RateModulatedPoisson]; [Surrogate] trains for tests
+//
+// What draws at random takes a [Random] stream, and nothing else is random. All types
+// are plain data with exported fields: they travel between processes as they are, and
+// functions of this package know nothing of who calls them.
 package spike
 
 import (
