@@ -219,7 +219,7 @@ func (a *Array) Strings() ([]string, error) {
 
 func (a *Array) variableStrings() ([]string, error) {
 	if !a.Type.Text {
-		return nil, a.check("strings")
+		return nil, unsupported("sequences of variable length")
 	}
 	values := make([]string, a.count)
 	heaps := a.file.globalHeaps()
@@ -234,30 +234,6 @@ func (a *Array) variableStrings() ([]string, error) {
 		}
 		left -= uint64(len(b))
 		values[i], _, _ = strings.Cut(string(b), "\x00") // as h5py gives it
-	}
-	return values, nil
-}
-
-// Sequences gives the elements of an array of sequences, each an array of one
-// dimension.
-func (a *Array) Sequences() ([]*Array, error) {
-	if err := a.check("sequences", ClassVariable); err != nil {
-		return nil, err
-	}
-	if a.Type.Text {
-		return nil, a.check("sequences")
-	}
-	values := make([]*Array, a.count)
-	heaps := a.file.globalHeaps()
-	for i := range values {
-		element := a.element(i)
-		b, err := heaps.value(a.file.read(element), a.Type.Base.Size)
-		if err != nil {
-			return nil, err
-		}
-		count := len(b) / a.Type.Base.Size
-		values[i] = &Array{Type: a.Type.Base, Shape: []int{count}, file: a.file, raw: b, stride: a.Type.Base.Size, count: count}
-		values[i].flatten()
 	}
 	return values, nil
 }

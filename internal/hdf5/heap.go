@@ -263,7 +263,7 @@ func (h *fractalHeap) block(addr, size, start uint64, signature string) ([]byte,
 	if signature == "FHIB" {
 		c.skip(c.left() - 4)
 		c.checksum("a heap's block")
-	} else if h.checksummed {
+	} else if h.checksummed && !h.f.unchecked {
 		at := c.pos
 		sum := c.u32()
 		blank := append([]byte(nil), block...) // the sum is made with zeros in its own place
