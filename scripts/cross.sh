@@ -12,4 +12,15 @@ for os in linux darwin windows; do
 		go build -buildvcs=false ./... && go vet ./... || failed=1
 	done
 done
+
+# What the machine's own LAPACK costs is the C library's loader: the tag leaves both out.
+unset GOOS GOARCH
+echo "$(go env GOOS)/$(go env GOARCH), static"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+go vet -tags static ./linalg ./cmd/parade && go build -buildvcs=false -tags static -o "$dir/parade" ./cmd/parade || failed=1
+if [ "$(go env GOOS)" = linux ] && ! "$dir/parade" doctor --json | grep '"check":"linking","status":"ok","value":"static"' >/dev/null; then
+	echo "parade built with -tags static is not static" >&2
+	failed=1
+fi
 exit $failed

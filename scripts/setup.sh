@@ -6,11 +6,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The Debian packages that the tests use beyond Go and that are not there. The C
-# compiler and its headers are for the race detector.
+# compiler and its headers are for the race detector, the libraries are what package
+# linalg can load.
 missing_packages() {
 	command -v make >/dev/null || echo make
 	command -v gcc >/dev/null || echo gcc
 	if ! echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; then echo libc6-dev; fi
+	for library in openblas-pthread/libopenblas.so.0:libopenblas0-pthread lapack/liblapack.so.3:liblapack3 \
+		blas/libblas.so.3:libblas3 blis-pthread/libblis.so.4:libblis4-pthread; do
+		# The name of the directory has the architecture in it.
+		if ! ls /usr/lib/*-linux-gnu/"${library%:*}" >/dev/null 2>&1; then echo "${library#*:}"; fi
+	done
 }
 
 need=$(awk '$1 == "go" { print $2 }' go.mod)
@@ -36,13 +42,13 @@ missing=$(missing_packages | tr '\n' ' ')
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-	echo "setup: not found: $missing(these are the names on Debian); install a C compiler with its headers and make to run the tests with the race detector" >&2
+	echo "setup: not found: $missing(these are the names on Debian); a C compiler with its headers and make are for the tests with the race detector, the libraries for the tests of each LAPACK" >&2
 elif [ "$(id -u)" = 0 ]; then
 	echo "setup: installing $missing"
 	export DEBIAN_FRONTEND=noninteractive
 	# shellcheck disable=SC2086
 	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >&2 ||
-		echo "setup: that failed; the tests run without the race detector" >&2
+		echo "setup: that failed; the tests run without what is missing" >&2
 else
-	echo "setup: for the race detector: sudo apt-get install $missing" >&2
+	echo "setup: for the race detector and every LAPACK: sudo apt-get install $missing" >&2
 fi

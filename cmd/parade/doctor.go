@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/internal/cores"
 	"github.com/parade-go/parade/internal/shm"
+	"github.com/parade-go/parade/linalg"
 	"github.com/spf13/cobra"
 )
 
@@ -29,8 +32,8 @@ func newDoctorCommand() *cobra.Command {
 		Short: "Say what this machine offers",
 		Long: `Doctor says what this machine offers to Parade: the cores and the memory that
 are granted and who limits them, the variables that set the threads of numeric
-libraries, and which executors work. Each executor is really tried: opened, given
-one task, and closed.
+libraries, which library computes linear algebra, and which executors work. Each
+executor is really tried: opened, given one task, and closed.
 
   ✓ works    ! works, but look at it    ✗ does not work here
 
@@ -69,7 +72,7 @@ type check struct {
 }
 
 func runDoctor(ctx context.Context, opts doctorOptions, stdout io.Writer) error {
-	checks := slices.Concat(checkMachine(), checkCores(), checkMemory(), checkThreads(), tryExecutors(ctx), checkSystem(stdout))
+	checks := slices.Concat(checkMachine(), checkCores(), checkMemory(), checkThreads(), checkLinearAlgebra(), tryExecutors(ctx), checkSystem(stdout))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -195,6 +198,46 @@ func checkThreads() []check {
 	return all
 }
 
+// checkLinearAlgebra says which LAPACK package linalg has found, and what it has not.
+func checkLinearAlgebra() []check {
+	const section = "Linear algebra"
+	b, err := linalg.Backend()
+	c := check{Section: section, Check: "back end", Status: statusOK, Value: strings.TrimSpace(b.Name + " " + b.Version), Remark: b.Reason}
+	var all []check
+	switch {
+	case err != nil:
+		c.Status, c.Value, c.Remark, c.broken = statusMissing, "none", err.Error(), true
+		all = []check{c}
+	case b.Library == "":
+		if len(b.Tried) > 0 {
+			c.Status = statusWarn
+			c.Remark += "; several times slower than OpenBLAS (Debian, Ubuntu: apt-get install libopenblas0-pthread)"
+		}
+		all = []check{c}
+	default:
+		all = []check{c, {
+			Section: section, Check: "library", Status: statusOK, Value: filepath.Base(b.Library),
+			Remark: strings.TrimSuffix(fmt.Sprintf("%s; %d-bit integers; %s", b.Library, b.IntegerBits, b.Build), "; "),
+		}}
+	}
+	if err == nil {
+		threads := check{Section: section, Check: "threads", Status: statusOK, Value: fmt.Sprint(b.Threads), Remark: "goroutines of Go's own, as many as GOMAXPROCS"}
+		if b.Library != "" {
+			threads.Remark = linalg.EnvThreads + "=n asks for more, with which the last bits of results are others"
+			if asked := os.Getenv(linalg.EnvThreads); asked != "" {
+				threads.Remark = linalg.EnvThreads + "=" + asked + "; workers share them"
+			}
+		}
+		all = append(all, threads)
+		for i, t := range b.Tried {
+			if i == 0 || b.Tried[i-1].Name != t.Name {
+				all = append(all, check{Section: section, Check: t.Name, Status: statusMissing, Value: "not found", Remark: t.Error})
+			}
+		}
+	}
+	return all
+}
+
 // answer is what the executors are tried with.
 var answer = parade.Pure("doctor.answer", func(x int) int { return x + 1 })
 
@@ -247,7 +290,11 @@ func tryExecutor(ctx context.Context, kind string) check {
 }
 
 func checkSystem(stdout io.Writer) []check {
-	return []check{sharedMemory(), openFiles(), ownProgram(), isTerminal(stdout)}
+	all := []check{sharedMemory(), openFiles(), ownProgram()}
+	if runtime.GOOS == "linux" {
+		all = append(all, linking())
+	}
+	return append(all, isTerminal(stdout))
 }
 
 // sharedMemory does with a segment what a large bound argument does.
@@ -327,6 +374,24 @@ func ownProgram() check {
 		}
 	default:
 		c.Value, c.Remark = path, "worker processes start from it"
+	}
+	return c
+}
+
+// linking says whether the program needs the system's loader, as it does to find
+// LAPACK, or can run where there is none or another.
+func linking() check {
+	c := check{Section: "System", Check: "linking", Status: statusOK, Value: "static", Remark: "without the LAPACK of the machine"}
+	program, err := elf.Open("/proc/self/exe")
+	if err != nil {
+		c.Status, c.Value, c.Remark = statusWarn, "unknown", err.Error()
+		return c
+	}
+	defer program.Close()
+	for _, p := range program.Progs {
+		if p.Type == elf.PT_INTERP {
+			c.Value, c.Remark = "dynamic", "LAPACK is loaded by the C library; a program built with -tags static needs none"
+		}
 	}
 	return c
 }
