@@ -19,19 +19,12 @@ func (c *collector) readJSON(data []byte) (row int, err error) {
 	if !utf8.Valid(data) {
 		return 0, fmt.Errorf("%w: it is no UTF-8", ErrFormat)
 	}
-	d := trainDecoder{Decoder: json.NewDecoder(bytes.NewReader(data))}
+	d := trainDecoder{data: data}
 	if err := d.list(c); err != nil {
-		at := d.InputOffset()
-		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-			at = syntax.Offset
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("it ends early")
-		}
 		if !known(err) {
 			err = fmt.Errorf("%w: %w", ErrFormat, err)
 		}
-		return 1 + bytes.Count(data[:min(max(at, 0), int64(len(data)))], []byte("\n")), err
+		return 1 + bytes.Count(data[:d.at], []byte("\n")), err
 	}
 	if len(c.ready) == 0 {
 		return 0, fmt.Errorf("%w: it has no trains", ErrFormat)
@@ -49,39 +42,74 @@ func known(err error) bool {
 	return false
 }
 
-// trainDecoder goes through JSON by its tokens, so that times never stand in
-// memory as text.
-type trainDecoder struct{ *json.Decoder }
+// trainDecoder goes through JSON by itself: times never stand in memory as text,
+// and a package for any JSON takes ten times as long for them.
+type trainDecoder struct {
+	data []byte
+	at   int
+}
 
-// expect reads one delimiter.
-func (d trainDecoder) expect(want json.Delim, what string) error {
-	token, err := d.Token()
-	if err != nil {
-		return err
+// next gives the first byte that is no white space, or 0 at the end.
+func (d *trainDecoder) next() byte {
+	for d.at < len(d.data) {
+		switch b := d.data[d.at]; b {
+		case ' ', '\t', '\n', '\r':
+			d.at++
+		default:
+			return b
+		}
 	}
-	if token != want {
-		return fmt.Errorf("%s: got %s, want %s", what, describeToken(token), want)
+	return 0
+}
+
+// expect reads one byte.
+func (d *trainDecoder) expect(want byte) error {
+	if d.next() != want {
+		return d.unwanted(string(want))
 	}
+	d.at++
 	return nil
 }
 
-func describeToken(token json.Token) string {
-	switch v := token.(type) {
-	case nil:
-		return "null"
-	case string:
-		return fmt.Sprintf("%.40q", v)
-	case float64:
-		return unit.FormatFloat(v)
+// unwanted says what stands where something else should.
+func (d *trainDecoder) unwanted(want string) error {
+	if d.next(); d.at >= len(d.data) {
+		return fmt.Errorf("it ends early, want %s", want)
 	}
-	return fmt.Sprint(token)
+	found := d.data[d.at:min(d.at+20, len(d.data))]
+	if end := bytes.IndexAny(found[1:], " \t\r\n,:[]{}"); end >= 0 {
+		found = found[:end+1]
+	}
+	return fmt.Errorf("got %q, want %s", found, want)
 }
 
-func (d trainDecoder) list(c *collector) error {
-	if err := d.expect('[', "the list of trains"); err != nil {
+// each reads what stands between two brackets, with commas between.
+func (d *trainDecoder) each(open, end byte, read func(i int) error) error {
+	if err := d.expect(open); err != nil {
 		return err
 	}
-	for i := 0; d.More(); i++ {
+	if d.next() == end {
+		d.at++
+		return nil
+	}
+	for i := 0; ; i++ {
+		if err := read(i); err != nil {
+			return err
+		}
+		switch d.next() {
+		case ',':
+			d.at++
+		case end:
+			d.at++
+			return nil
+		default:
+			return d.unwanted(fmt.Sprintf(", or %c", end))
+		}
+	}
+}
+
+func (d *trainDecoder) list(c *collector) error {
+	err := d.each('[', ']', func(i int) error {
 		t, err := d.train()
 		if err == nil {
 			err = c.addBounded(t)
@@ -89,106 +117,115 @@ func (d trainDecoder) list(c *collector) error {
 		if err != nil {
 			return fmt.Errorf("train %d: %w", i, err)
 		}
+		return nil
+	})
+	if d.next(); err == nil && d.at < len(d.data) {
+		err = d.unwanted("nothing after the list of trains")
 	}
-	if err := d.expect(']', "the list of trains"); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the list of trains")
-	}
-	return nil
+	return err
 }
 
 // train reads one object. Bounds that it does not have are NaN.
-func (d trainDecoder) train() (Train, error) {
+func (d *trainDecoder) train() (Train, error) {
 	t := Train{TStart: math.NaN(), TStop: math.NaN()}
-	if err := d.expect('{', "the train"); err != nil {
-		return t, err
-	}
 	seen := make(map[string]bool)
-	for d.More() {
-		token, err := d.Token()
+	err := d.each('{', '}', func(int) error {
+		key, err := d.text()
 		if err != nil {
-			return t, err
+			return err
 		}
-		key, _ := token.(string) // More and the decoder see to it
 		if seen[key] {
-			return t, fmt.Errorf("it has %.40q twice", key)
+			return fmt.Errorf("it has %.40q twice", key)
 		}
 		seen[key] = true
+		if err := d.expect(':'); err != nil {
+			return err
+		}
 		switch key {
 		case "times":
-			t.Times, err = d.numbers()
+			err = d.each('[', ']', func(int) error {
+				v, err := d.number()
+				t.Times = append(t.Times, v)
+				return err
+			})
 		case "t_start":
 			t.TStart, err = d.number()
 		case "t_stop":
 			t.TStop, err = d.number()
 		case "units":
-			t.Unit, err = d.unit()
+			var name string
+			if name, err = d.text(); err == nil {
+				t.Unit, err = unit.Parse(name)
+			}
 		case "name":
-			t.Name, err = d.text()
+			if d.next() == 'n' {
+				err = d.skip() // null is Python's None
+			} else {
+				t.Name, err = d.text()
+			}
 		case "description", "file_origin":
-			var left json.RawMessage
-			err = d.Decode(&left)
+			err = d.skip()
 		default:
-			return t, fmt.Errorf("it has %.40q, want times, units, t_start, t_stop and name", key)
+			err = fmt.Errorf("it has %.40q, want times, units, t_start, t_stop and name", key)
 		}
 		if err != nil {
-			return t, fmt.Errorf("%s: %w", key, err)
+			return fmt.Errorf("%s: %w", key, err)
 		}
+		return nil
+	})
+	if err == nil && !seen["times"] {
+		err = errors.New("it has no times")
 	}
-	if !seen["times"] {
-		return t, errors.New("it has no times")
-	}
-	return t, d.expect('}', "the train")
+	return t, err
 }
 
-func (d trainDecoder) number() (float64, error) {
-	token, err := d.Token()
-	if err != nil {
-		return 0, err
+func (d *trainDecoder) number() (float64, error) {
+	if b := d.next(); b != '-' && b-'0' > 9 {
+		return 0, d.unwanted("a number")
 	}
-	v, ok := token.(float64)
+	end := d.at + 1
+	for end < len(d.data) && (d.data[end]-'0' < 10 || bytes.IndexByte([]byte("+-.eE"), d.data[end]) >= 0) {
+		end++
+	}
+	v, ok := parseNumber(d.data[d.at:end])
 	if !ok {
-		return 0, fmt.Errorf("%s is not a number", describeToken(token))
+		return 0, d.unwanted("a number")
 	}
+	d.at = end
 	return v, nil
 }
 
-func (d trainDecoder) numbers() ([]float64, error) {
-	if err := d.expect('[', "the list"); err != nil {
-		return nil, err
+func (d *trainDecoder) text() (string, error) {
+	if d.next() != '"' {
+		return "", d.unwanted("a string")
 	}
-	var list []float64
-	for d.More() {
-		v, err := d.number()
-		if err != nil {
-			return nil, err
+	end := d.at + 1
+	for end < len(d.data) && d.data[end] != '"' {
+		if d.data[end] == '\\' {
+			end++
 		}
-		list = append(list, v)
+		end++
 	}
-	return list, d.expect(']', "the list")
-}
-
-// text reads a string, or null for none, which is Python's None.
-func (d trainDecoder) text() (string, error) {
-	token, err := d.Token()
-	if err != nil || token == nil {
+	var s string
+	if end >= len(d.data) {
+		return "", errors.New("a string ends early")
+	}
+	if err := json.Unmarshal(d.data[d.at:end+1], &s); err != nil {
 		return "", err
 	}
-	s, ok := token.(string)
-	if !ok {
-		return "", fmt.Errorf("%s is not a string", describeToken(token))
-	}
+	d.at = end + 1
 	return s, nil
 }
 
-func (d trainDecoder) unit() (unit.Unit, error) {
-	s, err := d.text()
-	if err != nil {
-		return 0, err
+// skip leaves out one value of any kind.
+func (d *trainDecoder) skip() error {
+	var value json.RawMessage
+	r := json.NewDecoder(bytes.NewReader(d.data[d.at:]))
+	if err := r.Decode(&value); err != nil {
+		return fmt.Errorf("%w in the value that begins here", err)
 	}
-	return unit.Parse(s)
+	d.at += int(r.InputOffset())
+	return nil
 }
 
 // writeJSON writes trains as readJSON reads them, one to a line.

@@ -129,6 +129,44 @@ func trainID(id float64) (string, error) {
 // chunk is how many rows are looked at in one go.
 const chunk = 4096
 
+// trainIndex finds the index of a train by its id.
+type trainIndex struct {
+	add   func(id float64) (int, error) // for an id that is new
+	small []int32                       // by ids from 0 on, which are most; 0 is new, others are one more than the index
+	other map[float64]int
+}
+
+// leftOut is the index of a train that is not wanted.
+const leftOut = -2
+
+func (x *trainIndex) of(id float64) (int, error) {
+	const limit = 1 << 16
+	k := int(uint16(int64(id)))
+	small := id == float64(k)
+	if small && k < len(x.small) && x.small[k] != 0 {
+		return int(x.small[k]) - 1, nil
+	}
+	if i, ok := x.other[id]; ok && !small {
+		return i, nil
+	}
+	i, err := x.add(id)
+	if err != nil {
+		return 0, err
+	}
+	if small {
+		if k >= len(x.small) {
+			x.small = append(x.small, make([]int32, min(2*k+64, limit)-len(x.small))...)
+		}
+		x.small[k] = int32(i + 1)
+		return i, nil
+	}
+	if x.other == nil {
+		x.other = make(map[float64]int)
+	}
+	x.other[id] = i
+	return i, nil
+}
+
 // addSpikes adds the spikes of two columns of one length. The columns are read
 // twice, first to count, so that no train takes more memory than its spikes. A
 // name of "" leaves the spikes of that id out, but not their times' last.
@@ -136,38 +174,27 @@ func (c *collector) addSpikes(ids, times column, name func(id float64) (string, 
 	var id, time [chunk]float64
 	scratch := make([]float64, 2*chunk)
 	n := ids.len()
-	index := make(map[float64]int) // of an id in c.names; -1 is left out
 	var count []int
-	last, at := math.NaN(), -1
-	find := func(v float64) (err error) {
-		if v == last {
-			return nil
+	trains := trainIndex{add: func(v float64) (int, error) {
+		text, err := name(v)
+		if text == "" || err != nil {
+			return leftOut, err
 		}
-		known := false
-		if at, known = index[v]; !known {
-			text, err := name(v)
-			if err != nil {
-				return err
-			}
-			if at = -1; text != "" {
-				at = c.train(text)
-				count = append(count, make([]int, len(c.names)-len(count))...)
-			}
-			index[v] = at
-		}
-		last = v
-		return nil
-	}
+		i := c.train(text)
+		count = append(count, make([]int, len(c.names)-len(count))...)
+		return i, nil
+	}}
 	for from := 0; from < n; from += chunk {
 		part := id[:min(chunk, n-from)]
 		if row, err := ids.load(part, from, scratch); err != nil {
 			return row, err
 		}
 		for i, v := range part {
-			if err := find(v); err != nil {
+			at, err := trains.of(v)
+			if err != nil {
 				return from + i + 1, err
 			}
-			if at >= 0 {
+			if at != leftOut {
 				count[at]++
 			}
 		}
@@ -185,14 +212,15 @@ func (c *collector) addSpikes(ids, times column, name func(id float64) (string, 
 			return times.fail(row, err)
 		}
 		for i, v := range part {
-			if err := find(v); err != nil { // the file has changed meanwhile
+			at, err := trains.of(v)
+			if err != nil { // the file has changed meanwhile
 				return from + i + 1, err
 			}
 			t, err := c.time(when[i])
 			if err != nil {
 				return times.fail(from+i+1, err)
 			}
-			if at >= 0 {
+			if at != leftOut {
 				c.times[at] = append(c.times[at], t)
 			}
 		}

@@ -364,6 +364,9 @@ func (c *collector) addBounded(t Train) error {
 	if !(t.TStart <= t.TStop) {
 		return fmt.Errorf("%w: t_stop (%v) is before t_start (%v)", ErrInterval, t.Stop(), t.Start())
 	}
+	if !utf8.ValidString(t.Name) {
+		return fmt.Errorf("%w: the name of the train, %.40q, is no UTF-8", ErrFormat, t.Name)
+	}
 	for i, v := range t.Times {
 		if !(t.TStart <= v && v <= t.TStop) {
 			return fmt.Errorf("spike %d: %w", i, timeError(v, t.TStart, t.TStop, t.Unit))
