@@ -182,3 +182,28 @@ func TestReadNWBTruncated(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadNWB(f *testing.F) {
+	for _, name := range []string{"nwb_sorted", "nwb_latest", "nwb_compressed"} {
+		data, err := os.ReadFile(unpackNWB(f, name, nil))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	path := filepath.Join(f.TempDir(), "fuzzed.nwb")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		trains, err := spike.ReadFile(path, spike.ReadOptions{})
+		if file := (*spike.FileError)(nil); err != nil && !errors.As(err, &file) {
+			t.Errorf("an error of no file: %v", err)
+		}
+		for _, train := range trains {
+			if err := train.Validate(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -62,7 +62,7 @@ func (o *Object) attributes() ([]Attribute, error) {
 				return nil, c.err
 			}
 			err := o.file.dense(heap, index, btreeAttributeNames, func(body []byte, flags int) error {
-				if flags&flagShared != 0 {
+				if flags&messageShared != 0 {
 					return unsupported("shared header messages; rewrite the file with h5repack")
 				}
 				a, err := o.file.attribute(body)

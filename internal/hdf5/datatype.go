@@ -200,11 +200,11 @@ func (c *cursor) fields(t *Type, version, count, depth int) []Field {
 	for ; count > 0 && c.err == nil; count-- {
 		field := Field{Name: c.name(version)}
 		var shape []int
+		width := 4
 		if version >= 3 {
-			field.Offset = int(c.uint(encodedSize(uint64(t.Size))))
-		} else {
-			field.Offset = int(c.u32())
+			width = encodedSize(uint64(t.Size))
 		}
+		offset := c.uint(width)
 		if version == 1 { // where arrays were not yet datatypes
 			rank := c.u8()
 			c.skip(11)
@@ -224,9 +224,10 @@ func (c *cursor) fields(t *Type, version, count, depth int) []Field {
 		if shape != nil {
 			field.Type = &Type{Class: ClassArray, Size: int(size), Base: field.Type, Shape: shape}
 		}
-		if c.err == nil && (size == 0 || uint64(field.Offset)+size > uint64(t.Size)) {
+		if c.err == nil && (size == 0 || offset+size > uint64(t.Size)) {
 			c.fail(damaged("the field %q leaves its compound", strings.ToValidUTF8(field.Name, "?")))
 		}
+		field.Offset = int(offset)
 		fields = append(fields, field)
 	}
 	return fields

@@ -132,7 +132,7 @@ func TestDamaged(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				r := rand.New(rand.NewPCG(uint64(k), 6))
-				for range 25 {
+				for range 12 {
 					damaged := append([]byte(nil), data...)
 					for range 1 + r.IntN(20) {
 						at := r.IntN(len(data))

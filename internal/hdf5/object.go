@@ -19,32 +19,30 @@ type message struct {
 
 // The kinds of messages that matter here.
 const (
-	messageDataspace      = 0x01
-	messageLinkInfo       = 0x02
-	messageDatatype       = 0x03
-	messageOldFill        = 0x04
-	messageFill           = 0x05
-	messageLink           = 0x06
-	messageExternal       = 0x07
-	messageLayout         = 0x08
-	messageFilters        = 0x0b
-	messageAttribute      = 0x0c
-	messageContinuation   = 0x10
-	messageSymbolTable    = 0x11
-	messageAttributeInfo  = 0x15
-	messageLastKnown      = 0x18
-	flagShared            = 1 << 1
-	flagMustBeUnderstood  = 1 << 7
-	maxMessagesPerObject  = 1 << 20
-	sharedInOtherHeader   = 2 // of the type of a shared message, version 2 and 3
-	sharedInHeap          = 1
-	headerTimes           = 1 << 5
-	headerAttributePhases = 1 << 4
-	headerCreationOrder   = 1 << 2
+	messageDataspace     = 0x01
+	messageLinkInfo      = 0x02
+	messageDatatype      = 0x03
+	messageOldFill       = 0x04
+	messageFill          = 0x05
+	messageLink          = 0x06
+	messageExternal      = 0x07
+	messageLayout        = 0x08
+	messageFilters       = 0x0b
+	messageAttribute     = 0x0c
+	messageContinuation  = 0x10
+	messageSymbolTable   = 0x11
+	messageAttributeInfo = 0x15
+	messagesKnown        = 0x19 // from here on they are newer than the specification
 )
 
-// Path gives the path by which the object was found.
-func (o *Object) Path() string { return o.path }
+// Flags of messages, and of headers of version 2.
+const (
+	messageShared         = 1 << 1
+	messageMustBeKnown    = 1 << 7
+	headerCreationOrder   = 1 << 2
+	headerAttributePhases = 1 << 4
+	headerTimes           = 1 << 5
+)
 
 // IsGroup tells whether the object can have members.
 func (o *Object) IsGroup() bool {
@@ -79,7 +77,7 @@ func (f *File) body(m message) ([]byte, error) {
 	kind := c.u8()
 	if version == 1 {
 		c.skip(6)
-	} else if version == 3 && kind == sharedInHeap {
+	} else if version == 3 && kind == 1 {
 		return nil, unsupported("shared header messages; rewrite the file with h5repack")
 	}
 	o, err := f.object(c.offset(), "a named datatype")
@@ -223,10 +221,10 @@ func (o *Object) add(w *walk, kind, flags int, body []byte) (block []byte, err e
 			return nil, err
 		}
 		return o.file.part(addr, size)
-	case kind >= messageLastKnown && flags&flagMustBeUnderstood != 0:
+	case kind >= messagesKnown && flags&messageMustBeKnown != 0:
 		return nil, unsupported("header message %#x", kind)
 	case kind != 0:
-		o.messages = append(o.messages, message{kind: kind, shared: flags&flagShared != 0, body: body})
+		o.messages = append(o.messages, message{kind: kind, shared: flags&messageShared != 0, body: body})
 	}
 	return nil, nil
 }
