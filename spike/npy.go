@@ -200,7 +200,7 @@ func (c *collector) addSpikes(ids, times column, name func(id float64) (string, 
 		}
 	}
 	for i, spikes := range count {
-		c.times[i] = slices.Grow(c.times[i], spikes)
+		c.times[i] = make([]float64, 0, spikes)
 	}
 	for from := 0; from < n; from += chunk {
 		part := id[:min(chunk, n-from)]

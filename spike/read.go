@@ -138,6 +138,7 @@ func ReadFile(path string, opts ReadOptions) ([]Train, error) {
 	columns := opts.TimeColumn != "" || opts.TrainColumn != ""
 	labels := len(opts.Labels) > 0
 	samples := opts.SamplingRate.IsSet()
+	nwb := ext == ".nwb" || ext == ".h5" || ext == ".hdf5"
 	switch ext {
 	case ".csv":
 		read = func(data []byte) (int, error) { return c.readText(data, ',') }
@@ -157,11 +158,11 @@ func ReadFile(path string, opts ReadOptions) ([]Train, error) {
 		return nil, fileError(path, 0, fmt.Errorf("%w: cannot read %q files, want .csv, .tsv, .txt, .npy, .npz, .json, .nwb or a Kilosort folder", ErrFormat, ext))
 	}
 	switch {
-	case labels && ext != ".nwb" && ext != ".h5" && ext != ".hdf5":
+	case labels && !nwb:
 		return nil, fileError(path, 0, fmt.Errorf("%w: a choice of labels %s", ErrFormat, nothing))
-	case columns && (ext == ".npy" || ext == ".json" || ext == ".nwb" || ext == ".h5" || ext == ".hdf5"):
+	case columns && (ext == ".npy" || ext == ".json" || nwb):
 		return nil, fileError(path, 0, fmt.Errorf("%w: the name of a column %s", ErrFormat, nothing))
-	case samples && (ext == ".json" || ext == ".nwb" || ext == ".h5" || ext == ".hdf5"):
+	case samples && (ext == ".json" || nwb):
 		return nil, fileError(path, 0, fmt.Errorf("%w: a sampling rate %s, its times are in units of time", ErrFormat, nothing))
 	}
 	if row, err := readMapped(path, read); err != nil {
