@@ -131,9 +131,9 @@ var layers = []struct {
 	},
 	{
 		name: "the lowest layer stands on the standard library and x/sys",
-		of:   func(p string) bool { return within(p, "internal/wire", "internal/shm", "internal/cores") },
+		of:   func(p string) bool { return within(p, "internal/wire", "internal/shm", "internal/cores", "internal/mmap") },
 		forbid: func(dep string) bool {
-			return !standard(dep) && !within(dep, "golang.org/x/sys", "internal/wire", "internal/shm", "internal/cores")
+			return !standard(dep) && !within(dep, "golang.org/x/sys", "internal/wire", "internal/shm", "internal/cores", "internal/mmap")
 		},
 	},
 	{

@@ -29,6 +29,7 @@ type demoOptions struct {
 
 func newDemoCommand() *cobra.Command {
 	var opts demoOptions
+	var reading []string // names of flags
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run Elephant's parallel tutorial on every executor",
@@ -45,9 +46,8 @@ on every executor of this machine, and checks that all give the same bits:
 It ends with figures as PNG and SVG: a raster above a histogram, and the speed-up
 of example 3 by number of workers.
 
-With --spikes it does the same on a recording of yours: a .csv file whose first
-line names the columns, such as "train,time_ms", or a .npy file of times or of
-rows of train and time. --unit is needed where the file does not say it.`,
+With --spikes it does the same on a recording of yours, in any format that
+"parade help spikes" names, read as the flags of its commands say.`,
 		Example: `  parade demo
   parade demo --seed 7 --on serial,threads:4,processes:4
   parade demo --spikes recording.csv --out figures
@@ -55,7 +55,7 @@ rows of train and time. --unit is needed where the file does not say it.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.chosen = cmd.Flags().Changed("on")
-			for _, name := range []string{"unit", "t-start", "t-stop"} {
+			for _, name := range reading {
 				if opts.spikes == "" && cmd.Flags().Changed(name) {
 					return usagef("--%s is about a recording: give one with --spikes", name)
 				}
@@ -64,17 +64,12 @@ rows of train and time. --unit is needed where the file does not say it.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&opts.spikes, "spikes", "", "recording to use, a .csv or .npy `file`")
-	f.TextVar(&opts.read.Unit, "unit", unit.Dimensionless, "`unit` of the times, such as ms, where the file does not say it")
-	f.TextVar(&opts.read.TStart, "t-start", unit.Time{}, "`time` at which the recording begins (default 0)")
-	f.TextVar(&opts.read.TStop, "t-stop", unit.Time{}, "`time` at which the recording ends (default: the last spike)")
+	f.StringVar(&opts.spikes, "spikes", "", "recording to use: a `file` of spike trains")
+	reading = readingFlags(f, &opts.read)
 	f.StringVar(&opts.out, "out", "parade-demo", "`folder` for the figures")
 	f.StringSliceVar(&opts.on, "on", executorKinds, "`executors` to run on")
 	f.BoolVar(&opts.quick, "quick", false, "a short benchmark, without the long recording")
 	f.Uint64Var(&opts.seed, "seed", 1, "seed of the Poisson trains")
-	for _, name := range []string{"unit", "t-start", "t-stop"} {
-		f.Lookup(name).DefValue = ""
-	}
 	return cmd
 }
 

@@ -104,14 +104,7 @@ func analysisCommand(cmd *cobra.Command, endings []string, flags func(*pflag.Fla
 	f := cmd.Flags()
 	f.SortFlags = false
 	flags(f)
-	f.TextVar(&a.read.Unit, "unit", unit.Dimensionless, "`unit` of the times, such as ms, where a file does not say it")
-	f.TextVar(&a.read.TStart, "t-start", unit.Time{}, "`time` at which the recordings begin (default: what the file says, or 0)")
-	f.TextVar(&a.read.TStop, "t-stop", unit.Time{}, "`time` at which the recordings end (default: what the file says, or its last spike)")
-	f.TextVar(&a.read.SamplingRate, "sampling-rate", unit.Rate{}, "`rate` of the recordings, such as 30kHz, where times are numbers of samples")
-	f.StringVar(&a.read.TimeColumn, "time-column", "", "`name` of the column of times, where it is not the usual one")
-	f.StringVar(&a.read.TrainColumn, "train-column", "", "`name` of the column that says the train of a spike")
-	f.StringSliceVar(&a.read.Labels, "label", nil, "`labels` of the clusters or units wanted, such as good (default all)")
-	unset(f, "unit", "t-start", "t-stop", "sampling-rate")
+	readingFlags(f, &a.read)
 	a.worker.flags(f)
 	f.BoolVar(&a.json, "json", false, "print one JSON object per line")
 	f.StringVarP(&a.out, "out", "o", "", "`file` to write instead of a table, ending in "+strings.Join(endings, ", "))
@@ -132,6 +125,20 @@ func analysisCommand(cmd *cobra.Command, endings []string, flags func(*pflag.Fla
 		return run(cmd.Context(), *a)
 	}
 	return cmd
+}
+
+// readingFlags are the flags that say how files of spike trains are read; it
+// returns their names.
+func readingFlags(f *pflag.FlagSet, read *spike.ReadOptions) []string {
+	f.TextVar(&read.Unit, "unit", unit.Dimensionless, "`unit` of the times, such as ms, where a file does not say it")
+	f.TextVar(&read.TStart, "t-start", unit.Time{}, "`time` at which the recordings begin (default: what the file says, or 0)")
+	f.TextVar(&read.TStop, "t-stop", unit.Time{}, "`time` at which the recordings end (default: what the file says, or its last spike)")
+	f.TextVar(&read.SamplingRate, "sampling-rate", unit.Rate{}, "`rate` of the recordings, such as 30kHz, where times are numbers of samples")
+	f.StringVar(&read.TimeColumn, "time-column", "", "`name` of the column of times, where it is not the usual one")
+	f.StringVar(&read.TrainColumn, "train-column", "", "`name` of the column that says the train of a spike")
+	f.StringSliceVar(&read.Labels, "label", nil, "`labels` of the clusters or units wanted, such as good (default all)")
+	unset(f, "unit", "t-start", "t-stop", "sampling-rate")
+	return []string{"unit", "t-start", "t-stop", "sampling-rate", "time-column", "train-column", "label"}
 }
 
 // unset takes quantities that are not set out of the help, where they would be
