@@ -98,7 +98,7 @@ func TestChoice(t *testing.T) {
 		name, variable, value string
 		want                  []string
 	}{
-		{"unknown name", linalg.EnvBackend, "openblass", []string{"PARADE_LINALG=openblass", "gonum", "or the path of a library"}},
+		{"unknown name", linalg.EnvBackend, "openblass", []string{"PARADE_LINALG=openblass", "gonum", "unset PARADE_LINALG"}},
 		{"no such file", linalg.EnvBackend, "/nowhere/libblas.so", []string{"PARADE_LINALG=/nowhere/libblas.so"}},
 		{"no library", linalg.EnvBackend, "./linalg.go", []string{"PARADE_LINALG=./linalg.go"}},
 		{"no number", linalg.EnvThreads, "many", []string{"PARADE_LINALG_THREADS=many", "number of threads"}},

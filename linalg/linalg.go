@@ -6,7 +6,7 @@
 //	q, err := linalg.ThinQR(a)   // q.Q · q.R = a
 //	x, err := linalg.Solve(a, b) // a · x = b
 //	backend, err := linalg.Backend()
-//	fmt.Println(backend) // OpenBLAS 0.3.21 (libopenblas.so.0, 32-bit integers, 2 threads)
+//	fmt.Println(backend) // OpenBLAS 0.3.21 (libopenblasp-r0.3.21.so, 32-bit integers, 1 thread)
 //
 // # Back ends
 //
@@ -32,6 +32,8 @@
 // bits of a result are others. SetThreads or PARADE_LINALG_THREADS=n asks for more. Workers
 // in one process share the cores: calls × threads never exceed what the process has
 // been granted, and OPENBLAS_NUM_THREADS and its like are upper limits.
+//
+// # Other processes
 //
 // Functions are generic over the argument so that an instance can be declared
 // for other processes: parade.Func("svd", linalg.SVD[*mat.Dense]).

@@ -199,6 +199,49 @@ func TestThreadEnv(t *testing.T) {
 	}
 }
 
+func TestThreadsFor(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, variable string
+		n              int
+		env            map[string]string
+		want           int
+	}{
+		{name: "nothing set", variable: "OPENBLAS_NUM_THREADS", n: 3, want: 3},
+		{name: "never below one", variable: "OPENBLAS_NUM_THREADS", n: 0, want: 1},
+		{name: "lower", variable: "OPENBLAS_NUM_THREADS", n: 3, env: map[string]string{"OPENBLAS_NUM_THREADS": "2"}, want: 2},
+		{name: "higher", variable: "OPENBLAS_NUM_THREADS", n: 3, env: map[string]string{"OPENBLAS_NUM_THREADS": "8"}, want: 3},
+		{name: "another library's", variable: "OPENBLAS_NUM_THREADS", n: 3, env: map[string]string{"MKL_NUM_THREADS": "1"}, want: 3},
+		{name: "followed", variable: "MKL_NUM_THREADS", n: 4, env: map[string]string{"OMP_NUM_THREADS": "2,1"}, want: 2},
+		{name: "a list", variable: "OMP_NUM_THREADS", n: 4, env: map[string]string{"OMP_NUM_THREADS": "2,1"}, want: 2},
+		{name: "not one of ours", variable: "OTHER_NUM_THREADS", n: 4, env: map[string]string{"OTHER_NUM_THREADS": "2"}, want: 4},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if got := machine(nil, tc.env).threadsFor(tc.variable, tc.n); got != tc.want {
+				t.Errorf("got %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestWorkers(t *testing.T) {
+	t.Parallel()
+	if n := Workers(); n != 1 {
+		t.Errorf("nobody has said a word: %d workers", n)
+	}
+	AddWorkers(3)
+	AddWorkers(2)
+	AddWorkers(-3)
+	if n := Workers(); n != 2 {
+		t.Errorf("3 + 2 - 3 are %d workers", n)
+	}
+	AddWorkers(-2)
+	if n := Workers(); n != 1 {
+		t.Errorf("all are gone: %d workers", n)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
