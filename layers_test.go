@@ -25,13 +25,14 @@ type goPackage struct {
 	Doc         string
 	GoFiles     []string
 	IgnoredFile []string `json:"IgnoredGoFiles"`
+	Imports     []string // without those of tests
 	Deps        []string // direct and indirect, without those of tests
 }
 
 // listPackages lists the packages of this module as built for one system.
 func listPackages(t *testing.T, goos string) []goPackage {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=Dir,ImportPath,Name,Doc,GoFiles,IgnoredGoFiles,Deps", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=Dir,ImportPath,Name,Doc,GoFiles,IgnoredGoFiles,Imports,Deps", "./...")
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH=amd64", "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if err != nil {
@@ -131,7 +132,9 @@ var layers = []struct {
 	},
 	{
 		name: "the lowest layer stands on the standard library and x/sys",
-		of:   func(p string) bool { return within(p, "internal/wire", "internal/shm", "internal/cores", "internal/mmap") },
+		of: func(p string) bool {
+			return within(p, "internal/wire", "internal/shm", "internal/cores", "internal/mmap")
+		},
 		forbid: func(dep string) bool {
 			return !standard(dep) && !within(dep, "golang.org/x/sys", "internal/wire", "internal/shm", "internal/cores", "internal/mmap")
 		},
@@ -196,6 +199,15 @@ func TestLayersFindOffenders(t *testing.T) {
 				t.Errorf("%s on %s: forbidden is %v, want %v", tc.pkg, tc.dep, broken, tc.broken)
 			}
 		})
+	}
+}
+
+// What is found in libraries at run time is behind the packages that find it.
+func TestOnlyTwoPackagesImportPurego(t *testing.T) {
+	for _, p := range listPackages(t, "linux") {
+		if !within(p.ImportPath, "linalg", "mpi") && slices.ContainsFunc(p.Imports, func(i string) bool { return within(i, purego) }) {
+			t.Errorf("%s imports purego, which is for linalg and mpi", p.ImportPath)
+		}
 	}
 }
 
