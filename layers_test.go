@@ -85,6 +85,7 @@ func standard(importPath string) bool {
 var (
 	science   = []string{"spike", "unit", "npy", "mt19937", "internal/hdf5", "linalg", "nifti", "smooth"}
 	executors = []string{"process", "mpi", "cluster"}
+	lowest    = []string{"internal/wire", "internal/shm", "internal/cores", "internal/journal"}
 )
 
 const (
@@ -186,6 +187,7 @@ func TestLayersFindOffenders(t *testing.T) {
 		{"server in the command", module + "/cmd/parade", natsServer + "/v2/server", false},
 		{"shared memory on the root", module + "/internal/shm", module, true},
 		{"shared memory on x/sys", module + "/internal/shm", "golang.org/x/sys/unix", false},
+		{"the journal on a database", module + "/internal/journal", "go.etcd.io/bbolt", true},
 		{"wire on another codec", module + "/internal/wire", "github.com/fxamacker/cbor/v2", true},
 		{"a file in bench", module + "/bench/peers", "fmt", true},
 	} {
