@@ -1,9 +1,14 @@
 package command
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"iter"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Input is the arguments of one task. It is plain data and can be sent to another
@@ -25,64 +30,328 @@ type InputError struct {
 
 // Error gives source, line and reason.
 func (e *InputError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("command: %s: %s", e.Source, e.Err)
+	}
 	return fmt.Sprintf("command: %s: line %d: %s", e.Source, e.Line, e.Err)
 }
 
 // Unwrap gives the reason.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// Format says how a source is divided into inputs. The zero Format is one argument
-// a line.
-type Format struct {
-	// Null says that items end with a NUL byte instead of a line feed: -0.
-	Null bool
-	// Colsep is a regular expression that divides an item into columns: --colsep.
-	Colsep string
-	// CSV says that the source is comma-separated values (RFC 4180): --csv. A
-	// Colsep of one character then takes the comma's place.
-	CSV bool
-	// Header says that the first item names the columns: --header.
-	Header bool
-	// SkipEmpty leaves items out that are empty or blank: --no-run-if-empty.
-	SkipEmpty bool
-	// MaxItem is how many bytes an item may have; 0 is 1 MiB.
-	MaxItem int
+// inputError makes an *InputError, of an error of package os without the path that
+// it repeats.
+func inputError(source string, line int, err error) error {
+	if inner := (*os.PathError)(nil); errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return &InputError{Source: source, Line: line, Err: err}
 }
 
-// Source is a list of inputs that is read as it is needed.
+func refuse(source string, line int, format string, args ...any) error {
+	return inputError(source, line, fmt.Errorf("%w: "+format, append([]any{ErrInput}, args...)...))
+}
+
+// Source is a list of items that is read as it is needed, each one or several
+// arguments. It may be gone through again, unless it is a stream; not at the same
+// time by several goroutines.
 type Source struct {
-	columns []string
+	name    string
+	columns []string // nil without names
+	width   int      // how many arguments an item has; 0 is not known
+	stream  bool     // it can be gone through once only
+	rows    rows
 }
 
-// Words gives the words as items: ":::".
-func Words(words []string, f Format) (*Source, error) { return nil, ErrInput }
+// rows gives the arguments of each item, ready to be kept, and ends with the
+// first error.
+type rows = iter.Seq2[[]string, error]
 
-// Open gives the items of a file, "-" being standard input: "::::".
-func Open(path string, f Format) (*Source, error) { return nil, ErrInput }
+const arguments = "arguments"
 
-// Read gives the items of a stream, which errors call name.
-func Read(r io.Reader, name string, f Format) (*Source, error) { return nil, ErrInput }
+// Words gives the words as items: ":::". Each is divided as the lines of a file
+// would be.
+func Words(words []string, f Format) (*Source, error) {
+	d, err := f.divider()
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{name: arguments}
+	if f.Header {
+		if len(words) == 0 {
+			return nil, refuse(arguments, 0, "there is no first word to name the columns")
+		}
+		if s.columns, err = d.divide(words[0], arguments, 1); err != nil {
+			return nil, err
+		}
+	}
+	s.width = d.width(s.columns)
+	s.rows = func(yield func([]string, error) bool) {
+		for i, w := range words {
+			if i == 0 && f.Header || f.SkipEmpty && blank(w) {
+				continue
+			}
+			row, err := d.row(w, arguments, i+1, s.columns)
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+	return s, nil
+}
 
-// Glob gives the files that match the patterns, sorted: --glob.
-func Glob(patterns ...string) *Source { return nil }
+// Glob gives the files that match the patterns of filepath.Match, those of each
+// pattern sorted by their bytes: --glob. As in a shell, * and ? match no leading
+// dot. It looks at once, holds all names, and a pattern that nothing matches is an
+// error.
+func Glob(patterns ...string) (*Source, error) {
+	var names []string
+	for _, p := range patterns {
+		found, err := filepath.Glob(p)
+		if err != nil {
+			return nil, refuse(p, 0, "it is no pattern: close the [")
+		}
+		found = slices.DeleteFunc(found, func(name string) bool { return hidden(name, p) })
+		if len(found) == 0 {
+			return nil, inputError(p, 0, fmt.Errorf("%w: %w: no file matches", ErrInput, os.ErrNotExist))
+		}
+		slices.Sort(found)
+		names = append(names, found...)
+	}
+	return Words(names, Format{})
+}
+
+// hidden tells whether a part of a path begins with a dot that the pattern does
+// not have.
+func hidden(name, pattern string) bool {
+	parts, wanted := strings.Split(filepath.ToSlash(name), "/"), strings.Split(filepath.ToSlash(pattern), "/")
+	// Counted from the end: the pattern may have had // or ./ before.
+	for i := 1; i <= min(len(parts), len(wanted)); i++ {
+		part, want := parts[len(parts)-i], wanted[len(wanted)-i]
+		if strings.HasPrefix(part, ".") && !strings.HasPrefix(strings.TrimPrefix(want, `\`), ".") {
+			return true
+		}
+	}
+	return false
+}
 
 // Product gives all combinations of the sources' items, of which the last source's
-// vary fastest.
-func Product(sources ...*Source) *Source { return nil }
+// vary fastest: several ":::". The first source is read once and never held.
+// Others are gone through again for each of its items: files are read again, while
+// streams, such as standard input, are held, so put these first.
+func Product(sources ...*Source) *Source {
+	if len(sources) == 1 {
+		return sources[0]
+	}
+	p := combine(sources)
+	p.rows = func(yield func([]string, error) bool) {
+		if len(sources) == 0 {
+			return
+		}
+		inner := make([]rows, len(sources))
+		for i, s := range sources {
+			inner[i] = s.rows
+			if i == 0 || !s.stream {
+				continue
+			}
+			held, err := s.hold()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			inner[i] = each(held)
+		}
+		var walk func(i int, args []string) bool
+		walk = func(i int, args []string) bool {
+			if i == len(inner) {
+				return yield(args, nil)
+			}
+			for row, err := range inner[i] {
+				if err != nil {
+					yield(nil, err)
+					return false
+				}
+				if !walk(i+1, append(slices.Clip(args), row...)) {
+					return false
+				}
+			}
+			return true
+		}
+		walk(0, nil)
+	}
+	return p
+}
 
-// Link gives the sources' items side by side: ":::+" and "::::+".
-func Link(sources ...*Source) *Source { return nil }
+// Link gives the sources' items side by side: ":::+" and "::::+". Sources of
+// different lengths are an error, where GNU parallel leaves out the rest in
+// silence: before the first item or, if one of them is a stream, after the items
+// that all of them have.
+func Link(sources ...*Source) *Source {
+	if len(sources) == 1 {
+		return sources[0]
+	}
+	l := combine(sources)
+	l.rows = func(yield func([]string, error) bool) {
+		if !l.stream {
+			for _, err := range abreast(sources) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+			}
+		}
+		abreast(sources)(yield)
+	}
+	return l
+}
 
-// Shuffle gives the items in random order: --shuf. It holds all of them.
-func (s *Source) Shuffle(seed uint64) *Source { return nil }
+// abreast goes through the sources at the same time.
+func abreast(sources []*Source) rows {
+	return func(yield func([]string, error) bool) {
+		pulls := make([]func() ([]string, error, bool), len(sources))
+		for i, s := range sources {
+			next, stop := iter.Pull2(s.rows)
+			defer stop()
+			pulls[i] = next
+		}
+		for n := 1; ; n++ {
+			var args []string
+			longer, shorter := -1, -1
+			for i, next := range pulls {
+				row, err, ok := next()
+				switch {
+				case err != nil:
+					yield(nil, err)
+					return
+				case ok:
+					longer = i
+				default:
+					shorter = i
+				}
+				args = append(args, row...)
+			}
+			if longer >= 0 && shorter >= 0 {
+				yield(nil, refuse(sources[longer].name, 0, "linked source %d has an item %d, but source %d (%s) ends before", longer+1, n, shorter+1, sources[shorter].name))
+				return
+			}
+			if longer < 0 || !yield(args, nil) {
+				return
+			}
+		}
+	}
+}
 
-// Pack puts the arguments of n items into one input: -n and -N.
-func (s *Source) Pack(n int) *Source { return nil }
+// combine makes a source of the columns of several, without rows yet.
+func combine(sources []*Source) *Source {
+	c := &Source{name: arguments}
+	known := true
+	for _, s := range sources {
+		c.name = s.name
+		c.stream = c.stream || s.stream
+		if s.columns != nil && known {
+			// Those before have a width, and may have no names.
+			c.columns = append(c.columns, make([]string, c.width-len(c.columns))...)
+			c.columns = append(c.columns, s.columns...)
+		}
+		known = known && s.width > 0
+		c.width += s.width
+	}
+	if !known {
+		c.width = 0
+	}
+	return c
+}
 
-// Columns gives the names of the arguments, "" for one without a name; nil where
-// none has one.
-func (s *Source) Columns() []string { return s.columns }
+// hold reads all items.
+func (s *Source) hold() ([][]string, error) {
+	var held [][]string
+	for row, err := range s.rows {
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, row)
+	}
+	return held, nil
+}
 
-// Inputs numbers the items and gives them one by one. It ends with the first error,
-// a *InputError.
-func (s *Source) Inputs() iter.Seq2[Input, error] { return nil }
+func each(held [][]string) rows {
+	return func(yield func([]string, error) bool) {
+		for _, row := range held {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Shuffle gives the items in random order, the same for the same seed: --shuf. It
+// reads and holds all of them before it gives the first.
+func (s *Source) Shuffle(seed uint64) *Source {
+	shuffled := *s
+	shuffled.rows = func(yield func([]string, error) bool) {
+		held, err := s.hold()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
+		each(held)(yield)
+	}
+	return &shuffled
+}
+
+// Pack puts the arguments of n items, or of what is left at the end, one after
+// another into one: -n and -N. Columns then name those of the first item. n below
+// 2 changes nothing.
+func (s *Source) Pack(n int) *Source {
+	if n < 2 {
+		return s
+	}
+	packed := *s
+	packed.width *= n
+	packed.rows = func(yield func([]string, error) bool) {
+		var args []string
+		count := 0
+		for row, err := range s.rows {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			args = append(args, row...)
+			if count++; count == n {
+				if !yield(args, nil) {
+					return
+				}
+				args, count = nil, 0
+			}
+		}
+		if count > 0 {
+			yield(args, nil)
+		}
+	}
+	return &packed
+}
+
+// Columns gives the names of the arguments for ParseTemplate, "" for one without
+// a name; nil where none has one. In a product or link, sources with names belong
+// before those whose number of columns only their items tell.
+func (s *Source) Columns() []string { return slices.Clone(s.columns) }
+
+// Inputs numbers the items and gives them one by one. It ends with the first
+// error, an *InputError. A stream that is slow blocks it: what waits for standard
+// input cannot be stopped from outside.
+func (s *Source) Inputs() iter.Seq2[Input, error] {
+	return func(yield func(Input, error) bool) {
+		n := 0
+		for row, err := range s.rows {
+			if err != nil {
+				yield(Input{}, err)
+				return
+			}
+			n++
+			if !yield(Input{Seq: n, Args: row}, nil) {
+				return
+			}
+		}
+	}
+}
