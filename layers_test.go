@@ -85,7 +85,7 @@ func standard(importPath string) bool {
 var (
 	science   = []string{"spike", "unit", "npy", "mt19937", "internal/hdf5", "linalg", "nifti", "smooth"}
 	executors = []string{"process", "mpi", "cluster"}
-	lowest    = []string{"internal/wire", "internal/shm", "internal/cores", "internal/journal"}
+	lowest    = []string{"internal/wire", "internal/shm", "internal/cores", "internal/mmap", "internal/journal"}
 )
 
 const (
@@ -133,11 +133,9 @@ var layers = []struct {
 	},
 	{
 		name: "the lowest layer stands on the standard library and x/sys",
-		of: func(p string) bool {
-			return within(p, "internal/wire", "internal/shm", "internal/cores", "internal/mmap")
-		},
+		of:   func(p string) bool { return within(p, lowest...) },
 		forbid: func(dep string) bool {
-			return !standard(dep) && !within(dep, "golang.org/x/sys", "internal/wire", "internal/shm", "internal/cores", "internal/mmap")
+			return !standard(dep) && !within(dep, append(lowest, "golang.org/x/sys")...)
 		},
 	},
 	{

@@ -130,15 +130,14 @@ func TestBufferOperations(t *testing.T) {
 	})
 }
 
-// payloads have all sizes that matter.
-var payloads = [][]byte{nil, {1}, make([]byte, smallFrame), make([]byte, smallFrame+1), make([]byte, 3*readBuffer), {2}}
+// payloads have all sizes that matter, and end with their index.
+var payloads = [][]byte{nil, {1}, append(make([]byte, smallFrame-1), 2), append(make([]byte, smallFrame), 3), append(make([]byte, 3*readBuffer-1), 4), {5}}
 
 func frames() *Buffer {
 	b := new(Buffer)
 	for i, p := range payloads {
 		m := b.BeginFrame(Header{Kind: uint8(i), Job: 1 << 31, Seq: 1<<63 + uint64(i)})
 		if p != nil {
-			p[len(p)-1] = byte(i)
 			b.refer(p)
 		}
 		b.EndFrame(m)
