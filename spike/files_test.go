@@ -469,6 +469,41 @@ func TestWriteFileRefuses(t *testing.T) {
 	}
 }
 
+func TestWriteCSV(t *testing.T) {
+	t.Parallel()
+	trains := []spike.Train{
+		{Name: "#1, a", Times: []float64{0.5, 2}, Unit: unit.Millisecond, TStop: 3},
+		{Name: "b", Times: []float64{1}, Unit: unit.Millisecond, TStop: 3},
+	}
+	var b strings.Builder
+	if err := spike.WriteCSV(&b, trains); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "text", b.String(), "train,time_ms\n\"#1, a\",0.5\n\"#1, a\",2.0\nb,1.0\n")
+	got, err := spike.ReadFile(writeFile(t, "a.csv", b.String()), spike.ReadOptions{TStop: unit.Milliseconds(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "what is read back", got, trains)
+	for name, c := range map[string]struct {
+		bad  spike.Train
+		want error
+	}{
+		"other unit": {spike.Train{Name: "c", Times: []float64{1}, Unit: unit.Second, TStop: 3}, spike.ErrMixedUnits},
+		"silent":     {spike.Train{Name: "c", Unit: unit.Millisecond, TStop: 3}, spike.ErrFormat},
+		"no train":   {spike.Train{Name: "c", Times: []float64{4}, Unit: unit.Millisecond, TStop: 3}, spike.ErrTimes},
+	} {
+		b.Reset()
+		err := spike.WriteCSV(&b, append(trains[:2:2], c.bad))
+		if blamed := (*spike.TrainError)(nil); !errors.As(err, &blamed) || blamed.Index != 2 || !errors.Is(err, c.want) || b.Len() > 0 {
+			t.Errorf("%s: error %v after %d bytes, want %v", name, err, b.Len(), c.want)
+		}
+	}
+	if err := spike.WriteCSV(&b, nil); !errors.Is(err, spike.ErrNoTrains) {
+		t.Errorf("no trains: error %v", err)
+	}
+}
+
 func TestWriteFileReplacesWhole(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,20 +1,17 @@
 package spike
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/parade-go/parade/internal/wholefile"
 	"github.com/parade-go/parade/npy"
 	"github.com/parade-go/parade/unit"
 )
@@ -49,9 +46,20 @@ func WriteFile(path string, trains []Train) error {
 	return nil
 }
 
-func writeFile(path string, trains []Train) error {
+// WriteCSV writes trains to a stream as WriteFile writes a .csv: all of it or,
+// where a .csv cannot hold the trains, nothing. The error wraps those of WriteFile,
+// or is that of w.
+func WriteCSV(w io.Writer, trains []Train) error {
+	if err := checkWritten(trains); err != nil {
+		return err
+	}
+	return writeText(w, trains, ',')
+}
+
+// checkWritten refuses trains that no file can hold.
+func checkWritten(trains []Train) error {
 	if len(trains) == 0 {
-		return ErrNoTrains
+		return fmt.Errorf("spike: %w: nothing to write", ErrNoTrains)
 	}
 	for i, t := range trains {
 		err := t.Validate()
@@ -64,6 +72,13 @@ func writeFile(path string, trains []Train) error {
 		if err != nil {
 			return &TrainError{Index: i, Err: err}
 		}
+	}
+	return nil
+}
+
+func writeFile(path string, trains []Train) error {
+	if err := checkWritten(trains); err != nil {
+		return err
 	}
 	var write func(w io.Writer, trains []Train) error
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
@@ -78,48 +93,7 @@ func writeFile(path string, trains []Train) error {
 	default:
 		return fmt.Errorf("%w: cannot write %q files, want .csv, .tsv, .npz or .json", ErrFormat, ext)
 	}
-	return replaceFile(path, func(f io.Writer) error {
-		w := bufio.NewWriterSize(f, 1<<16)
-		return errors.Join(write(w, trains), w.Flush())
-	})
-}
-
-// replaceFile writes a file beside path and, when it is whole and on disk, renames
-// it to path.
-func replaceFile(path string, write func(w io.Writer) error) (err error) {
-	target := path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		target = real // a link stays one
-	}
-	mode := fs.FileMode(0o666)
-	info, err := os.Stat(target)
-	switch {
-	case err == nil && info.IsDir():
-		return errors.New("it is a folder")
-	case err == nil && !info.Mode().IsRegular():
-		f, err := os.OpenFile(target, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(write(f), f.Close())
-	case err == nil:
-		mode = info.Mode().Perm()
-	}
-	// os.CreateTemp would leave out the umask.
-	name := filepath.Join(filepath.Dir(target), fmt.Sprintf(".%s.%08x", filepath.Base(target), rand.Uint32()))
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
-		os.Remove(name)
-		return err
-	}
-	if err := os.Rename(name, target); err != nil {
-		os.Remove(name)
-		return err
-	}
-	return nil
+	return wholefile.Write(path, func(w io.Writer) error { return write(w, trains) })
 }
 
 // writeNPZ writes trains as readRagged reads them.

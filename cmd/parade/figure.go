@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/parade-go/parade/internal/wholefile"
 	"github.com/parade-go/parade/spike"
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -62,7 +63,7 @@ func (f picture) write(path string) error {
 		return fmt.Errorf("%s: figures end in %s", path, strings.Join(figureEndings, ", "))
 	}
 	f.draw(draw.New(canvas))
-	return writeWhole(path, func(w io.Writer) error {
+	return wholefile.Write(path, func(w io.Writer) error {
 		_, err := canvas.WriteTo(w)
 		return err
 	})
@@ -119,29 +120,6 @@ func reason(err error) error {
 		return inner.Err
 	}
 	return err
-}
-
-// writeWhole writes a file that is there completely or not at all.
-func writeWhole(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".parade-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := write(f); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Chmod(f.Name(), 0o644); err != nil { // CreateTemp's is for secrets
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // drawFigure writes the demo's figure, a raster above a histogram, and returns

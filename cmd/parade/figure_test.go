@@ -1,14 +1,11 @@
 package main
 
 import (
-	"errors"
 	"image/png"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,35 +51,6 @@ func TestDrawFigure(t *testing.T) {
 				t.Errorf("the SVG has no time axis (%v)", err)
 			}
 		})
-	}
-}
-
-func TestWriteWhole(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "figure.png")
-	write := func(text string, err error) error {
-		return writeWhole(path, func(w io.Writer) error {
-			_, failed := io.WriteString(w, text)
-			return errors.Join(failed, err)
-		})
-	}
-	if err := write("whole", nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := write("half", syscall.ENOSPC); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("a full disk gives %v", err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 1 {
-		t.Errorf("the folder has %v, want the figure only", entries)
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != "whole" {
-		t.Errorf("the figure holds %q, want what was there before", got)
-	}
-	if err := writeWhole(filepath.Join(dir, "no", "figure.png"), nil); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a folder that is not there gives %v", err)
 	}
 }
 

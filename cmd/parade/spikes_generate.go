@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -129,12 +130,10 @@ func writeTrains(trains []spike.Train, out string, stdout io.Writer) error {
 		t.printf("%s  %s\n", out, t.dim(describe(trains)))
 		return t.err
 	}
-	s := &sheet{columns: []column{{name: "train"}, {name: "time_" + trains[0].Unit.String()}}}
-	for _, t := range trains {
-		if len(t.Times) == 0 {
-			return fmt.Errorf("train %s has no spike, and so no row of CSV: write it to a file with --out, as .npz or .json", t.Name)
-		}
-		s.add(t.Name, t.Times)
+	err := spike.WriteCSV(stdout, trains)
+	if bad := (*spike.TrainError)(nil); errors.As(err, &bad) {
+		return fmt.Errorf("train %s: %s; name the file with --out", trainName(trains[bad.Index], bad.Index),
+			strings.TrimPrefix(bad.Err.Error(), spike.ErrFormat.Error()+": "))
 	}
-	return s.writeCSV(stdout, ',')
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/parade-go/parade/internal/wholefile"
 	"github.com/parade-go/parade/npy"
 	"github.com/parade-go/parade/unit"
 )
@@ -181,7 +182,7 @@ func plainText(cell any) string {
 
 // write writes the sheet whole, in the format that the path's ending says.
 func (s *sheet) write(path string) error {
-	return writeWhole(path, func(w io.Writer) error {
+	return wholefile.Write(path, func(w io.Writer) error {
 		switch strings.ToLower(filepath.Ext(path)) {
 		case ".json":
 			return s.writeJSON(w)

@@ -1,0 +1,171 @@
+package wholefile_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/parade-go/parade/internal/wholefile"
+)
+
+func Example() {
+	dir, err := os.MkdirTemp("", "wholefile")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "rates.csv")
+	err = wholefile.Write(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, "10.01\n")
+		return err
+	})
+	data, _ := os.ReadFile(path)
+	fmt.Printf("%q %v\n", data, err)
+	// Output: "10.01\n" <nil>
+}
+
+// text writes so many bytes, more than any buffer's.
+func text(n int) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, strings.Repeat("x", n))
+		return err
+	}
+}
+
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return strings.Join(all, " ")
+}
+
+func TestWriteKeepsPermissions(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no permissions")
+	}
+	dir := t.TempDir()
+	// What a new file has is what the umask leaves.
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.Stat(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := filepath.Join(dir, "made")
+	if err := wholefile.Write(made, text(1)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.Stat(made); err != nil || got.Mode() != want.Mode() {
+		t.Errorf("a new file: mode %v, error %v, want %v", got.Mode(), err, want.Mode())
+	}
+	// More than any usual umask leaves, and less.
+	for _, mode := range []fs.FileMode{0o666, 0o600} {
+		if err := os.Chmod(made, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := wholefile.Write(made, text(2)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.Stat(made); err != nil || got.Mode() != mode || got.Size() != 2 {
+			t.Errorf("mode %v, %d bytes, error %v, want %v and 2 bytes", got.Mode(), got.Size(), err, mode)
+		}
+	}
+}
+
+func TestWriteAllOrNothing(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, write := range map[string]func(io.Writer) error{
+		"an error at once":      func(io.Writer) error { return broken },
+		"an error after a part": func(w io.Writer) error { return errors.Join(text(1<<20)(w), broken) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "old")
+			if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range []string{path, filepath.Join(dir, "new")} {
+				if err := wholefile.Write(path, write); !errors.Is(err, broken) {
+					t.Errorf("error %v, want %v", err, broken)
+				}
+			}
+			if data, err := os.ReadFile(path); string(data) != "old" || names(t, dir) != "old" {
+				t.Errorf("old file %.10q, error %v, folder has %s", data, err, names(t, dir))
+			}
+		})
+	}
+	t.Run("a panic", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		defer func() {
+			if recover() == nil || names(t, dir) != "" {
+				t.Errorf("the panic is lost, or the folder has %q", names(t, dir))
+			}
+		}()
+		_ = wholefile.Write(filepath.Join(dir, "new"), func(io.Writer) error { panic("mine") })
+	})
+	t.Run("a full disk", func(t *testing.T) {
+		t.Parallel()
+		if _, err := os.Stat("/dev/full"); err != nil {
+			t.Skip(err)
+		}
+		if err := wholefile.Write("/dev/full", text(1)); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+func TestWriteThroughALink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "elsewhere")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	target, link := filepath.Join(folder, "target"), filepath.Join(dir, "link")
+	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join("elsewhere", "target"), link); err != nil {
+		t.Skip(err)
+	}
+	if err := wholefile.Write(link, text(3)); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(link)
+	if data, _ := os.ReadFile(target); err != nil || info.Mode()&fs.ModeSymlink == 0 || string(data) != "xxx" {
+		t.Errorf("link %v, error %v, target %q", info.Mode(), err, data)
+	}
+	if got := names(t, dir) + "," + names(t, folder); got != "elsewhere link,target" {
+		t.Errorf("the folders have %s", got)
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := wholefile.Write(dir, text(1)); !errors.Is(err, wholefile.ErrFolder) {
+		t.Errorf("a folder: error %v", err)
+	}
+	if err := wholefile.Write(filepath.Join(dir, "no", "file"), text(1)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("in no folder: error %v", err)
+	}
+}
