@@ -34,6 +34,10 @@ type KernelBandwidth struct {
 	Bandwidths, Costs []float64
 }
 
+// maxSteps bounds bandwidths, in steps of the times: a transform is three times as
+// long.
+const maxSteps = 1e6
+
 // OptimalKernelBandwidth finds the width of the Gaussian kernel with which a
 // train is best smoothed, the one of least mean integrated squared error
 // (H. Shimazaki and S. Shinomoto, J. Comput. Neurosci. 29 (2010) 171), as
@@ -46,8 +50,8 @@ type KernelBandwidth struct {
 //
 // Refused are spikes, or spikes within Times, at fewer than two different times,
 // and trains in which no width is found, as with three spikes (ErrTooFew), Times
-// that do not ascend and bandwidths that are not above 0 or beyond a million
-// steps of Times (ErrKernel), and units that are no times (unit.ErrDimension).
+// that do not ascend and bandwidths, given or to be searched, that are not above 0
+// or beyond a million steps of Times (ErrKernel), and units that are no times (unit.ErrDimension).
 func OptimalKernelBandwidth(train Train, opts BandwidthOptions) (KernelBandwidth, error) {
 	if err := train.Validate(); err != nil {
 		return KernelBandwidth{}, err
@@ -93,9 +97,9 @@ func OptimalKernelBandwidth(train Train, opts BandwidthOptions) (KernelBandwidth
 	if opts.Bandwidths != nil {
 		least := math.Inf(1)
 		for _, w := range opts.Bandwidths {
-			if !(w > 0) || w > 1e6*d.dt {
+			if !(w > 0) || w > maxSteps*d.dt {
 				return KernelBandwidth{}, fmt.Errorf("spike: %w: bandwidth %v, want more than 0 and at most %v", ErrKernel,
-					unit.Time{Value: w, Unit: train.Unit}, unit.Time{Value: 1e6 * d.dt, Unit: train.Unit})
+					unit.Time{Value: w, Unit: train.Unit}, unit.Time{Value: maxSteps * d.dt, Unit: train.Unit})
 			}
 			cost, y := d.cost(w)
 			b.Bandwidths, b.Costs = append(b.Bandwidths, w), append(b.Costs, cost)
@@ -104,7 +108,12 @@ func OptimalKernelBandwidth(train Train, opts BandwidthOptions) (KernelBandwidth
 			}
 		}
 	} else {
-		sigma, density = d.search(2*d.dt, spikes[len(spikes)-1]-spikes[0], &b)
+		longest := spikes[len(spikes)-1] - spikes[0]
+		if longest > maxSteps*d.dt {
+			return KernelBandwidth{}, fmt.Errorf("spike: %w: the smallest step of the times, %v, is too small to search bandwidths up to %v; give the bandwidths or coarser times",
+				ErrKernel, unit.Time{Value: d.dt, Unit: train.Unit}, unit.Time{Value: longest, Unit: train.Unit})
+		}
+		sigma, density = d.search(2*d.dt, longest, &b)
 	}
 	if density == nil || math.IsNaN(sigma) {
 		return KernelBandwidth{}, errNoBandwidth(train)

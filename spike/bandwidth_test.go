@@ -1,6 +1,7 @@
 package spike_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/parade-go/parade/spike"
@@ -69,5 +70,15 @@ func TestOptimalKernelBandwidthGolden(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A search over steps that are too fine would take more memory than there is.
+func TestOptimalKernelBandwidthOfTooSmallSteps(t *testing.T) {
+	t.Parallel()
+	train := spike.Train{Times: []float64{0.1, 10, 20, 500, 900}, Unit: unit.Second, TStop: 1000}
+	_, err := spike.OptimalKernelBandwidth(train, spike.BandwidthOptions{Times: []float64{0, 1e-9, 1000}})
+	if !errors.Is(err, spike.ErrKernel) {
+		t.Errorf("error %v, want %v", err, spike.ErrKernel)
 	}
 }

@@ -192,26 +192,27 @@ func (k Kernel) Density(times []float64, u unit.Unit) ([]float64, error) {
 
 // density gives the density at t, with the operations of Elephant and SciPy in
 // their order, so that shapes without an exponential are equal to the last bit.
+// Here and below float64 around a product forbids a fused multiply-add.
 func (k Kernel) density(t, sigma float64) float64 {
 	if k.Invert && !k.Symmetric() {
 		t = -t
 	}
 	switch k.Shape {
 	case KernelRectangular:
-		tau := math.Sqrt(3) * sigma
+		tau := float64(math.Sqrt(3) * sigma)
 		if math.Abs(t) < tau {
 			return 1 / (2 * tau)
 		}
 		return 0
 	case KernelTriangular:
-		tau := math.Sqrt(6) * sigma
+		tau := float64(math.Sqrt(6) * sigma)
 		x := (t + tau) / (2 * tau) // the place in the triangle, from 0 to 1
 		if !(0 <= x && x <= 1) {
 			return 0
 		}
 		return 2 * min(x, 1-x) / 0.5 / (2 * tau)
 	case KernelEpanechnikovLike:
-		tau := math.Sqrt(5) * sigma
+		tau := float64(math.Sqrt(5) * sigma)
 		x := min(max(t/tau, -1), 1)
 		return 3 / (4 * tau) * (1 - float64(x*x)) // float64 forbids a fused multiply-subtract
 	case KernelGaussian:
@@ -246,10 +247,10 @@ func (k Kernel) CDF(t unit.Time) (float64, error) {
 func (k Kernel) cdf(t, sigma float64) float64 {
 	switch k.Shape {
 	case KernelRectangular:
-		tau := math.Sqrt(3) * sigma
+		tau := float64(math.Sqrt(3) * sigma)
 		return (min(max(t, -tau), tau) + tau) / (2 * tau)
 	case KernelTriangular:
-		tau := math.Sqrt(6) * sigma
+		tau := float64(math.Sqrt(6) * sigma)
 		x := min(max((t+tau)/(2*tau), 0), 1)
 		if x < 0.5 {
 			return x * x / 0.5
@@ -297,7 +298,7 @@ func (k Kernel) ICDF(fraction float64) (unit.Time, error) {
 	case KernelRectangular:
 		t = math.Sqrt(3) * sigma * (2*fraction - 1)
 	case KernelTriangular:
-		tau := math.Sqrt(6) * sigma
+		tau := float64(math.Sqrt(6) * sigma)
 		x := math.Sqrt(0.5 * fraction)
 		if fraction >= 0.5 {
 			x = 1 - math.Sqrt(0.5*(1-fraction))

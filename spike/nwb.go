@@ -56,7 +56,9 @@ func (c *collector) readNWB(data []byte) (row int, err error) {
 	}
 	last := c.start
 	for _, t := range units.times.values {
-		last = max(last, t)
+		if t > last && !math.IsInf(t, 1) { // a unit with one that is no time is refused below
+			last = t
+		}
 	}
 	seen := make(map[int64]bool)
 	for i, id := range units.ids {

@@ -3,9 +3,11 @@ package spike_test
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -170,6 +172,22 @@ func TestReadNWBOptions(t *testing.T) {
 			}
 			diff(t, "trains", got, c.want)
 		})
+	}
+}
+
+// A time that is none is blamed for itself, not the bounds that it leaves unknown.
+func TestReadNWBTimeThatIsNone(t *testing.T) {
+	t.Parallel()
+	first := float64(readNWBGolden(t)["nwb_plain"].Units[0].Times[0])
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		path := unpackNWB(t, "nwb_plain", func(data []byte) []byte {
+			number := func(v float64) []byte { return binary.LittleEndian.AppendUint64(nil, math.Float64bits(v)) }
+			return bytes.Replace(data, number(first), number(bad), 1)
+		})
+		_, err := spike.ReadFile(path, spike.ReadOptions{})
+		if want := "row 1: spike 0: bad spike times: the time is "; !errors.Is(err, spike.ErrTimes) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: error %v, want %q", bad, err, want)
+		}
 	}
 }
 
