@@ -131,9 +131,9 @@ func (r *fileIntervals) count(intervals []float64, o isiOptions) error {
 	}
 	n := math.Floor(longest/bin+1e-8) + 1
 	if o.Longest.IsSet() {
-		n = math.Ceil(longest/bin - 1e-8)
+		n = max(1, math.Ceil(longest/bin-1e-8))
 	}
-	if n > most {
+	if !(n <= most) {
 		return fmt.Errorf("bins of %s up to %s are %.0f, want at most %d; give another --bin or --longest",
 			quantity(unit.Time{Value: bin, Unit: r.Unit}), quantity(unit.Time{Value: longest, Unit: r.Unit}), n, most)
 	}

@@ -43,7 +43,7 @@ Events come from a file of times, in any of the formats of recordings, or from
 --event, as often as needed, or --every so often.
 
 A figure has the trains above, darker where the rate is higher, and below their
-mean; of a file with a single train it has the trials above.`,
+mean; of a file with a single train it has the trials above, up to 2000 of them.`,
 		Example: `  parade spikes psth recording.nwb --events stimuli.csv --before 200ms --after 1s --bin 20ms -o psth.png
   parade spikes psth trains.npz --event 1.5s --event 4s --after 500ms --bin 10ms
   parade spikes psth trains.npz --every 2s --after 2s --bin 50ms -o psth.csv`,
@@ -144,8 +144,11 @@ type trainPSTH struct {
 
 type filePSTH struct {
 	Trains []trainPSTH
-	Trials []rasterRow // of a single train
+	Trials []rasterRow // of a single train, unless they are more than mostTrials
 }
+
+// mostTrials is how many trials a figure shows one by one: more than it has dots.
+const mostTrials = 2000
 
 var spikesPSTH = overFile("spikes.psth", func(trains []spike.Train, o psthOptions) (filePSTH, error) {
 	var result filePSTH
@@ -181,7 +184,7 @@ var spikesPSTH = overFile("spikes.psth", func(trains []spike.Train, o psthOption
 			return filePSTH{}, err
 		}
 		result.Trains = append(result.Trains, p)
-		if len(trains) == 1 {
+		if len(trains) == 1 && len(trials) <= mostTrials {
 			for k, trial := range trials {
 				trial.Name = ""
 				result.Trials = append(result.Trials, newRasterRow(trial, k, trial.TStart, trial.TStop))
@@ -264,7 +267,7 @@ func (r filePSTH) panels(file string) []panel {
 	rate, sem := first.Samples, first.SEM
 	remark := plural(r.Trains[0].Trials, "trial")
 	var above panel
-	if len(r.Trains) == 1 {
+	if len(r.Trials) > 0 {
 		above = newRaster(r.Trials, start, stop)
 		above.Y.Label.Text = "trial"
 	} else {
@@ -274,8 +277,10 @@ func (r filePSTH) panels(file string) []panel {
 			rows[i] = t.Histogram.Samples
 			names[i].Name = t.Name
 		}
-		var most float64
-		rate, sem, most = acrossTrains(rows)
+		means, errs, most := acrossTrains(rows)
+		if len(rows) > 1 {
+			rate, sem = means, errs
+		}
 		above = newRaster(names, start, stop)
 		above.Add(heat{rows, most})
 		remark = fmt.Sprintf("%s, %s, dark is %s Hz", plural(len(r.Trains), "train"), remark, digits(most))
