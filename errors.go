@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/parade-go/parade/internal/journal"
 	"github.com/parade-go/parade/internal/wire"
 )
 
@@ -31,13 +32,15 @@ var (
 	ErrNotDeclared = errors.New("function not declared")
 	// ErrClosed: the executor was closed.
 	ErrClosed = errors.New("executor is closed")
+	// ErrJournalHeld: another call or program has the file of a [Journal].
+	ErrJournalHeld = journal.ErrHeld
 )
 
 func init() {
 	for name, err := range map[string]error{
 		"parade.ErrPanic": ErrPanic, "parade.ErrTimeout": ErrTimeout,
 		"parade.ErrWorkerLost": ErrWorkerLost, "parade.ErrFrozen": ErrFrozen, "parade.ErrEncode": ErrEncode,
-		"parade.ErrNotDeclared": ErrNotDeclared, "parade.ErrClosed": ErrClosed,
+		"parade.ErrNotDeclared": ErrNotDeclared, "parade.ErrClosed": ErrClosed, "parade.ErrJournalHeld": ErrJournalHeld,
 	} {
 		wire.RegisterError(name, err)
 	}

@@ -21,6 +21,9 @@ func Go[A, R any](ctx context.Context, ex Executor, f *Function[A, R], input A, 
 	if err == nil {
 		err = check(ctx, ex, f)
 	}
+	if err == nil && set.journal != "" {
+		err = errors.New("parade: Journal is for Map and Stream; for one call write parade.Map with one input")
+	}
 	if err != nil {
 		fu.settle(d.out[0], err)
 		return fu

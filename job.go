@@ -23,8 +23,10 @@ type Job struct {
 	declared *declared // nil for a closure
 	unsent   error     // why the function cannot leave this process
 	bound    func(*wire.Buffer) error
-	remote   bool   // sizes in bytes matter
-	step     func() // on serial, moves a stream's inputs and results between tasks
+	remote   bool         // sizes in bytes matter
+	step     func()       // on serial, moves a stream's inputs and results between tasks
+	ledger   *ledger      // where results are kept; nil without a journal
+	recall   func() error // before the first task, takes the results that the ledger has
 	started  time.Time
 	finished chan struct{}
 	cancel   context.CancelCauseFunc
@@ -34,7 +36,8 @@ type Job struct {
 	onWork   func()    // the same, for a dispatcher
 	onEnd    func()    // called with the job locked
 	finally  func()    // called once after the end, unlocked
-	next     int       // first input not handed out
+	next     int       // first input not handed out; none of passed
+	passed   []Range   // inputs from next on that need not run, ascending
 	known    int       // inputs known so far
 	complete bool      // there will be no more
 	redo     []*batch  // to run again, by first index
@@ -170,6 +173,27 @@ func (j *Job) wait() bool {
 	return !j.ended
 }
 
+// pass notes that input i, beyond all that were passed before, has its result from
+// the journal. It is called with the job locked.
+func (j *Job) pass(i int) {
+	j.tally.done++
+	j.tally.journaled++
+	if n := len(j.passed); n > 0 && j.passed[n-1].First+j.passed[n-1].Len == i {
+		j.passed[n-1].Len++
+	} else {
+		j.passed = append(j.passed, Range{First: i, Len: 1})
+	}
+	j.skip()
+}
+
+// skip moves next over inputs that need not run. It is called with the job locked.
+func (j *Job) skip() {
+	for len(j.passed) > 0 && j.passed[0].First == j.next {
+		j.next += j.passed[0].Len
+		j.passed = j.passed[1:]
+	}
+}
+
 // size is the number of inputs known so far, and whether that is all.
 func (j *Job) size() (tasks int, final bool) {
 	j.mu.Lock()
@@ -216,6 +240,14 @@ const maxBatchTasks = 1 << 20
 // take hands out the next batch, of at most limit tasks, for one of so many
 // workers, or nil when there is nothing to do now.
 func (j *Job) take(workers, limit int) *batch {
+	b := j.takeNext(workers, limit)
+	if b != nil && j.ledger != nil {
+		b.work.sumInputs()
+	}
+	return b
+}
+
+func (j *Job) takeNext(workers, limit int) *batch {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ended || !j.hasWork() {
@@ -237,9 +269,14 @@ func (j *Job) take(workers, limit int) *batch {
 	if j.remote {
 		maxBytes = maxBatchBytes
 	}
-	w, bytes := j.data.cut(j.next, min(n, j.known-j.next), maxBytes)
+	end := j.known // a batch is consecutive
+	if len(j.passed) > 0 {
+		end = j.passed[0].First
+	}
+	w, bytes := j.data.cut(j.next, min(n, end-j.next), maxBytes)
 	b := &batch{job: j, first: j.next, work: w, attempt: 1, bytes: bytes}
 	j.next += w.len()
+	j.skip()
 	return j.hand(b)
 }
 
@@ -290,6 +327,10 @@ func (j *Job) again(b *batch) {
 // settle takes back a batch with what became of it. w is the batch's work, or
 // a copy of it where a task that would not end still has the original.
 func (j *Job) settle(b *batch, w work, o outcome, worker string) {
+	var unkept error
+	if j.ledger != nil {
+		unkept = j.ledger.record(b.first, w, &o)
+	}
 	j.mu.Lock()
 	defer j.unlock()
 	j.running -= w.len()
@@ -317,6 +358,11 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 		}
 	}
 	j.deliver(b, w, lo, o.ran)
+	if unkept != nil {
+		j.err = unkept
+		j.end()
+		return
+	}
 	if o.ran < w.len() {
 		j.again(b.slice(o.ran, w.len()))
 	}

@@ -20,10 +20,17 @@ func Map[A, R any](ctx context.Context, ex Executor, f *Function[A, R], inputs [
 	if err == nil {
 		err = check(ctx, ex, f)
 	}
+	var l *ledger
+	if err == nil {
+		l, err = openLedger(f, set)
+	}
 	if err != nil {
 		return d.out, err
 	}
 	j := newMapJob(ctx, d, set)
+	if j.ledger = l; l != nil {
+		j.recall = func() error { return d.recall(j) }
+	}
 	j.runOn(ctx, ex)
 	return d.out, j.result(d.failed, d.unfinished)
 }
@@ -62,12 +69,19 @@ func newMapJob[A, R any](ctx context.Context, d *mapData[A, R], set settings) *J
 // runOn runs the job to its end.
 func (j *Job) runOn(ctx context.Context, ex Executor) {
 	defer j.report(ex)
+	defer j.closeLedger()
 	defer j.announce()()
 	defer j.watch(ctx)()
 	defer j.stop(errLeft) // for what panics or exits its way through here
 	if ctx.Err() != nil {
 		j.stop(context.Cause(ctx))
 		return
+	}
+	if j.recall != nil {
+		if err := j.recall(); err != nil {
+			j.stop(err)
+			return
+		}
 	}
 	j.mu.Lock()
 	j.endIfDone() // there may be no inputs at all
@@ -108,6 +122,26 @@ type mapData[A, R any] struct {
 
 func newMapData[A, R any](f *Function[A, R], in []A) *mapData[A, R] {
 	return &mapData[A, R]{f: f, in: in, out: make([]R, len(in)), settled: make([]uint64, (len(in)+63)/64)}
+}
+
+// recall takes the results that the journal has, before anything runs.
+func (d *mapData[A, R]) recall(j *Job) error {
+	for i := range d.in {
+		if j.over() {
+			break
+		}
+		found, err := recall(j.ledger, d.f, i, d.in[i:i+1], d.out[i:i+1])
+		if err != nil {
+			return err
+		}
+		if found {
+			j.mu.Lock()
+			d.settled[i/64] |= 1 << (i % 64)
+			j.pass(i)
+			j.mu.Unlock()
+		}
+	}
+	return nil
 }
 
 func (d *mapData[A, R]) cut(first, n int, maxBytes int64) (work, int64) {

@@ -40,7 +40,8 @@ type settings struct {
 	progress  func(Progress)
 	every     time.Duration
 	report    *Report
-	err       error // the first option that makes no sense
+	journal   string // path; "": none
+	err       error  // the first option that makes no sense
 }
 
 func settingsOf[O StreamOption](opts []O) (settings, error) {

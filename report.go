@@ -18,9 +18,11 @@ type Progress struct {
 	Running int // tasks handed to workers
 	Retries int
 	Elapsed time.Duration
-	Rate    float64       // tasks finished per second, over the whole call
+	Rate    float64       // tasks finished per second, over the whole call, without Journaled
 	ETA     time.Duration // until the known tasks are finished; 0 when unknown
 	Ended   bool          // the last event of the call
+
+	Journaled int // of Done, how many came from a [Journal]
 }
 
 // String is one line for a log: "smooth: 120 of 1000 done, 2 failed, 4 running, 37/s, 24s left".
@@ -34,6 +36,9 @@ func (p Progress) String() string {
 		b.WriteString("+")
 	}
 	b.WriteString(" done")
+	if p.Journaled > 0 {
+		fmt.Fprintf(&b, " (%d from the journal)", p.Journaled)
+	}
 	if p.Failed > 0 {
 		fmt.Fprintf(&b, ", %d failed", p.Failed)
 	}
@@ -54,6 +59,7 @@ type Report struct {
 	Executor  Info
 	Tasks     int // inputs known
 	Done      int
+	Journaled int // of Done, how many came from a [Journal]
 	Failed    int
 	Retries   int
 	Batches   int
@@ -83,8 +89,11 @@ func (r *Report) SpeedUp() float64 {
 	return float64(r.User) / float64(r.Wall)
 }
 
-// SerialWins says whether a plain loop would have been faster.
-func (r *Report) SerialWins() bool { return r.Executor.Workers > 1 && r.User < r.Wall }
+// SerialWins says whether a plain loop would have been faster. What results from a
+// journal would have cost it is not known: then it is false.
+func (r *Report) SerialWins() bool {
+	return r.Executor.Workers > 1 && r.User < r.Wall && r.Journaled == 0
+}
 
 // Shares returns the parts of the workers' time spent in the user's function,
 // in encoding and decoding, and waiting. They add up to 1.
@@ -104,6 +113,9 @@ func (r *Report) String() string {
 		r.Tasks, r.Failed, r.Retries, r.Batches, r.Wall.Round(time.Microsecond), r.Executor)
 	fmt.Fprintf(&b, "speed-up %.2f; time of the workers: %.0f%% function, %.0f%% encoding, %.0f%% waiting; %s out, %s in\n",
 		r.SpeedUp(), 100*user, 100*transport, 100*waiting, bytesText(r.BytesOut), bytesText(r.BytesIn))
+	if r.Journaled > 0 {
+		fmt.Fprintf(&b, "%d results came from the journal\n", r.Journaled)
+	}
 	if r.Lost > 0 {
 		fmt.Fprintf(&b, "%d workers were lost and replaced\n", r.Lost)
 	}
@@ -130,6 +142,7 @@ func bytesText(n int64) string {
 // tally is what a job counts while it runs.
 type tally struct {
 	done, failed, retries, batches, lost int
+	journaled                            int // of done
 	user, codec, wall                    time.Duration
 	bytesOut, bytesIn                    int64
 	slowest                              []Straggler
@@ -166,7 +179,7 @@ func (j *Job) report(ex Executor) {
 	}
 	t := &j.tally
 	*r = Report{
-		Func: j.run.name, Executor: info, Tasks: j.known, Done: t.done, Failed: t.failed,
+		Func: j.run.name, Executor: info, Tasks: j.known, Done: t.done, Journaled: t.journaled, Failed: t.failed,
 		Retries: t.retries, Batches: t.batches, Lost: t.lost, Wall: t.wall, User: t.user, Transport: t.codec,
 		Waiting:  max(0, time.Duration(info.Workers)*t.wall-t.user-t.codec),
 		BytesOut: t.bytesOut, BytesIn: t.bytesIn, Slowest: slices.Clone(t.slowest),
@@ -179,12 +192,14 @@ func (j *Job) progress() Progress {
 	p := Progress{
 		Func: j.run.name, Tasks: j.known, Final: j.complete, Done: j.tally.done, Failed: j.tally.failed,
 		Running: j.running, Retries: j.tally.retries, Elapsed: time.Since(j.started), Ended: j.ended,
+		Journaled: j.tally.journaled,
 	}
 	if p.Ended {
 		p.Elapsed, p.Running = j.tally.wall, 0
 	}
-	if finished := p.Done + p.Failed; finished > 0 && p.Elapsed > 0 {
-		p.Rate = float64(finished) / p.Elapsed.Seconds()
+	finished := p.Done + p.Failed
+	if computed := finished - p.Journaled; computed > 0 && p.Elapsed > 0 {
+		p.Rate = float64(computed) / p.Elapsed.Seconds()
 		p.ETA = time.Duration(float64(p.Tasks-finished) / p.Rate * float64(time.Second))
 	}
 	return p

@@ -53,6 +53,10 @@ func runStream[A, R any](ctx context.Context, ex Executor, f *Function[A, R], in
 	if err == nil && inputs == nil {
 		err = errors.New("parade: the input sequence is nil; pass for example slices.Values(inputs)")
 	}
+	var l *ledger
+	if err == nil {
+		l, err = openLedger(f, set)
+	}
 	if err != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func runStream[A, R any](ctx context.Context, ex Executor, f *Function[A, R], in
 	}
 	s := &streamData[A, R]{f: f, unordered: set.unordered, items: set.items, bytes: set.bytes, ready: map[int]segment[R]{}, sizes: map[int]int64{}}
 	j := newJob(ctx, f, s, set)
-	s.job = j
+	s.job, j.ledger = j, l
 	s.changed.L = &j.mu
 	j.onEnd = s.changed.Broadcast
 
@@ -101,6 +105,7 @@ func runStream[A, R any](ctx context.Context, ex Executor, f *Function[A, R], in
 	if !s.emit(yield, true) {
 		return nil
 	}
+	<-ran // a journal may fail when it is closed
 	return j.result(nil, nil)
 }
 
@@ -111,10 +116,13 @@ func (s *streamData[A, R]) onCaller(ctx context.Context, ex Executor, inputs ite
 	defer stop()
 	left := false
 	s.job.step = func() {
-		if left = !s.emit(yield, false); left {
-			s.job.stop(errLeft)
-		}
-		if !s.job.over() && !s.job.ready() {
+		for { // more than once when results come from a journal
+			if left = !s.emit(yield, false); left {
+				s.job.stop(errLeft)
+			}
+			if s.job.over() || s.job.ready() {
+				return
+			}
 			s.feed(func() {
 				if v, ok := next(); !ok {
 					s.close()
@@ -324,10 +332,23 @@ func (s *streamData[A, R]) feed(source func()) {
 	returned = true
 }
 
-// push adds an input when there is room; false when no more are wanted.
+// push adds an input when there is room, or its result if a journal has it; false
+// when no more are wanted.
 func (s *streamData[A, R]) push(v A) bool {
-	bytes := int64(s.f.in.Size(&v))
 	j := s.job
+	var recalled []R
+	bytes := int64(s.f.in.Size(&v))
+	if j.ledger != nil {
+		out := make([]R, 1)
+		found, err := recall(j.ledger, s.f, j.known, []A{v}, out) // known grows here alone
+		if err != nil {
+			j.stop(err)
+			return false
+		}
+		if found {
+			recalled, bytes = out, total(s.f.out, out)
+		}
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for !j.ended && j.known > s.taken && (j.known-s.taken >= s.items || s.held+bytes > s.bytes) {
@@ -335,6 +356,14 @@ func (s *streamData[A, R]) push(v A) bool {
 	}
 	if j.ended {
 		return false
+	}
+	if recalled != nil {
+		s.held += bytes
+		s.unread += bytes
+		s.put(segment[R]{first: j.known, values: recalled, bytes: bytes})
+		j.known++
+		j.pass(j.known - 1)
+		return true
 	}
 	idle := !j.hasWork()
 	s.pending = append(s.pending, v)

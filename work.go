@@ -20,7 +20,9 @@ type work interface {
 	encodeInputs(*wire.Buffer) (n int, err error) // n < len: the input at n is at fault
 	encodeResults(b *wire.Buffer, lo, hi int) (n int, err error)
 	decodeResults(r *wire.Reader, lo, hi int) error
-	detach(k int) work // with the results of [0, k), out of reach of task k, which still runs
+	sumInputs()              // before they run, for a journal
+	inputSum(k int) inputSum // as it was then
+	detach(k int) work       // with the results of [0, k), out of reach of task k, which still runs
 }
 
 // workFactory makes the work of one batch in a worker process.
@@ -51,6 +53,8 @@ type tasks[A, R any] struct {
 	in  []A
 	out []R
 	one [1]R // results of a batch of one, without a second allocation
+
+	sums []inputSum // of in, which tasks may change; nil without a journal
 }
 
 func (t *tasks[A, R]) len() int          { return len(t.in) }
@@ -73,7 +77,27 @@ func (t *tasks[A, R]) run(ctx context.Context, k int) (err error) {
 	return err
 }
 
-func (t *tasks[A, R]) slice(lo, hi int) work { return t.f.work(t.in[lo:hi:hi]) }
+func (t *tasks[A, R]) slice(lo, hi int) work {
+	part := t.f.work(t.in[lo:hi:hi])
+	if t.sums != nil {
+		part.sums = t.sums[lo:hi]
+	}
+	return part
+}
+
+func (t *tasks[A, R]) sumInputs() {
+	if t.sums != nil {
+		return // it is tried again
+	}
+	t.sums = make([]inputSum, len(t.in))
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	for k := range t.in {
+		t.sums[k] = sumInput(t.f.in, &s.wire, t.in[k:k+1])
+	}
+}
+
+func (t *tasks[A, R]) inputSum(k int) inputSum { return t.sums[k] }
 
 func (t *tasks[A, R]) resultBytes(lo, hi int) int64 { return total(t.f.out, t.out[lo:hi]) }
 
@@ -97,6 +121,7 @@ func (t *tasks[A, R]) decodeResults(r *wire.Reader, lo, hi int) error {
 func (t *tasks[A, R]) detach(k int) work {
 	d := t.f.work(t.in)
 	copy(d.out, t.out[:k])
+	d.sums = t.sums
 	return d
 }
 
