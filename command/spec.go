@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/parade-go/parade"
@@ -201,7 +200,7 @@ func (r Result) Outcome() string {
 	case r.Fault != "":
 		return r.Fault
 	case r.Signal != 0:
-		return "killed by " + signalName(syscall.Signal(r.Signal))
+		return "killed by " + signalName(r.Signal)
 	case r.Exit == 0:
 		return "ok"
 	}

@@ -1,0 +1,304 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// temporaryPrefix begins the names of outputs that are not finished. The dot hides
+// them from patterns such as *.nii.gz.
+const temporaryPrefix = ".parade-"
+
+// maxName is the longest name of a file that all common file systems take.
+const maxName = 255
+
+// checkedOutput is a file that a task must make.
+type checkedOutput struct {
+	name      string
+	temporary string // "" while there is none
+}
+
+func (t *task) names() []string {
+	var names []string
+	for _, o := range t.outputs {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+// prepare finds a temporary name: in the same folder, as only there a file can be
+// renamed in one step, and with the same ending, which many programs go by.
+func (o *checkedOutput) prepare() error {
+	dir, base := filepath.Split(o.name)
+	if err := os.MkdirAll(filepath.Clean(dir), 0o777); err != nil {
+		return fmt.Errorf("output %s: %w", o.name, err)
+	}
+	sweep(filepath.Clean(dir))
+	prefix := temporaryPrefix + ownerToken() + "-" + strconv.FormatUint(attempts.Add(1), 36) + "-"
+	if over := len(prefix) + len(base) - maxName; over > 0 {
+		base = strings.ToValidUTF8(base[min(over, len(base)):], "")
+	}
+	o.temporary = dir + prefix + base
+	return nil
+}
+
+// ownerToken is this process on this host, in names of temporary outputs.
+var ownerToken = sync.OnceValue(func() string { return hostToken() + "-" + strconv.FormatInt(int64(os.Getpid()), 36) })
+
+var hostToken = sync.OnceValue(func() string {
+	h := uint32(2166136261) // FNV-1a
+	for _, c := range []byte(hostname()) {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return strconv.FormatUint(uint64(h), 36)
+})
+
+// swept are the folders in which this process has looked for left temporary outputs.
+var swept sync.Map
+
+// sweep removes the temporary outputs of processes of this host that are gone, killed
+// with SIGKILL or by a power cut.
+func sweep(dir string) {
+	if _, done := swept.LoadOrStore(dir, true); done {
+		return
+	}
+	left, err := filepath.Glob(filepath.Join(escapePattern(dir), temporaryPrefix+hostToken()+"-*"))
+	if err != nil {
+		return
+	}
+	for _, name := range left {
+		parts := strings.SplitN(filepath.Base(name), "-", 4)
+		if len(parts) < 4 {
+			continue
+		}
+		if pid, err := strconv.ParseInt(parts[2], 36, 32); err == nil && !running(int(pid)) {
+			_ = os.RemoveAll(name)
+		}
+	}
+}
+
+// escapePattern makes a folder's name safe for filepath.Glob.
+func escapePattern(name string) string {
+	return strings.NewReplacer(`[`, `[[]`, `*`, `[*]`, `?`, `[?]`).Replace(name)
+}
+
+// size is the size of a file, or for a folder the number of its entries.
+func size(name string) (int64, fs.FileInfo, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0, nil, err
+	}
+	if !info.IsDir() {
+		return info.Size(), info, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer f.Close()
+	entries, err := f.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return int64(len(entries)), info, err
+}
+
+// accept checks what the command has made and gives it its own names. What is wrong
+// with it becomes the result's fault; an error means that ctx ended.
+func (t *task) accept(ctx context.Context, stderr *os.File, attempt int) error {
+	for _, o := range t.outputs {
+		switch n, _, err := size(o.temporary); {
+		case errors.Is(err, fs.ErrNotExist):
+			t.fault(fmt.Errorf("the command ended with 0 but has not made its output %s", o.name))
+			return nil
+		case err != nil:
+			t.fault(fmt.Errorf("output %s: %w", o.name, err))
+			return nil
+		case n == 0:
+			t.fault(fmt.Errorf("the command ended with 0 but its output %s is empty", o.name))
+			return nil
+		}
+	}
+	if ok, err := t.check(ctx, stderr, attempt, t.values()); !ok || err != nil {
+		return err
+	}
+	for i := range t.outputs {
+		if err := t.outputs[i].keep(); err != nil {
+			t.fault(fmt.Errorf("output %s: %w", t.outputs[i].name, err))
+			return nil
+		}
+	}
+	t.result.Outputs = t.names()
+	return nil
+}
+
+// check runs the Check. If that is not content, or cannot be run, the result has a fault.
+func (t *task) check(ctx context.Context, stderr *os.File, attempt int, values Values) (ok bool, err error) {
+	if !t.spec.hasCheck() {
+		return true, nil
+	}
+	argv, err := t.spec.Check.Expand(t.in, values)
+	if err != nil {
+		return false, err
+	}
+	null, err := nullDevice()
+	if err != nil {
+		return false, err
+	}
+	e, err := t.execute(ctx, argv, [3]*os.File{null, stderr, stderr}, attempt)
+	if err != nil {
+		return false, err
+	}
+	if e.exit == 0 {
+		return true, nil
+	}
+	why := Result{Exit: e.exit, Signal: e.signal, TimedOut: e.timedOut, Duration: t.spec.Timeout, Fault: e.fault}
+	t.fault(fmt.Errorf("the check %s: %s", t.spec.Check.String(), why.Outcome()))
+	return false, nil
+}
+
+// keep gives a temporary output its own name. It is on the disk before: else a power
+// cut could leave the name without the data, and a full network disk often says so
+// only now.
+func (o *checkedOutput) keep() error {
+	f, err := os.Open(o.temporary)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return o.keepFolder()
+	}
+	if err := os.Rename(o.temporary, o.name); err != nil {
+		return err
+	}
+	o.temporary = ""
+	return nil
+}
+
+// keepFolder puts a folder in the place of an older one, which a rename alone cannot.
+func (o *checkedOutput) keepFolder() error {
+	old := o.temporary + ".old"
+	if err := os.Rename(o.name, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(o.temporary, o.name); err != nil {
+		_ = os.Rename(old, o.name)
+		return err
+	}
+	o.temporary = ""
+	return os.RemoveAll(old)
+}
+
+// removeTemporary removes outputs that were not kept.
+func (t *task) removeTemporary() {
+	for i := range t.outputs {
+		if o := &t.outputs[i]; o.temporary != "" {
+			_ = os.RemoveAll(o.temporary)
+			o.temporary = ""
+		}
+	}
+}
+
+// isWhole says whether there is nothing to do, as the outputs are there.
+func (t *task) isWhole(ctx context.Context) (bool, error) {
+	if len(t.outputs) == 0 || t.spec.Force {
+		return false, nil
+	}
+	var oldest time.Time
+	for _, o := range t.outputs {
+		n, info, err := size(o.name)
+		if err != nil || n == 0 {
+			return false, nil
+		}
+		if oldest.IsZero() || info.ModTime().Before(oldest) {
+			oldest = info.ModTime()
+		}
+	}
+	inputs, err := t.inputs()
+	if err != nil {
+		return false, err
+	}
+	for _, name := range inputs {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.ModTime().After(oldest) {
+			return false, nil
+		}
+	}
+	t.result.Start = time.Now()
+	before := t.result
+	null, err := nullDevice()
+	if err != nil {
+		return false, err
+	}
+	defer t.leaveScratch()
+	if err := t.makeScratch(); err != nil {
+		return false, nil // which the attempt will say
+	}
+	values := Values{Slot: t.seat.slot, Outputs: t.result.Outputs, Scratch: t.scratch}
+	if ok, err := t.check(ctx, null, 1, values); !ok || err != nil {
+		t.result = before
+		return false, err
+	}
+	t.result.Skipped = true
+	return true, nil
+}
+
+// inputs are the files that the task reads, as far as can be told.
+func (t *task) inputs() ([]string, error) {
+	var names []string
+	if len(t.spec.Inputs) > 0 {
+		for _, of := range t.spec.Inputs {
+			name, err := of.Text(t.in, Values{Slot: t.seat.slot})
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, name)
+		}
+		return names, nil
+	}
+	words := t.in.Args
+	if !t.spec.Template.Shell {
+		words = append(words[:len(words):len(words)], t.result.Argv[1:]...)
+	}
+	for _, word := range words {
+		if t.dir != "" && !filepath.IsAbs(word) {
+			word = filepath.Join(t.dir, word)
+		}
+		names = append(names, word)
+	}
+	if t.stdin != "" {
+		names = append(names, t.stdin)
+	}
+	return t.exceptOutputs(names), nil
+}
+
+// exceptOutputs leaves out what is an output itself, of which the command's words hold
+// the name.
+func (t *task) exceptOutputs(names []string) []string {
+	kept := names[:0]
+	for _, name := range names {
+		own := false
+		for _, o := range t.outputs {
+			own = own || filepath.Clean(name) == o.name
+		}
+		if !own {
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}
