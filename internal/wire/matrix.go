@@ -108,6 +108,10 @@ func pack(raw reflect.Value) {
 func packed(raw reflect.Value) bool {
 	runs, length, stride := runsOf(raw)
 	n := raw.FieldByName("Data").Len()
+	// gonum looks at the triangle that is in use only when it is used, and panics.
+	if t := raw.FieldByName("Uplo"); t.IsValid() && t.CanUint() && runs > 0 && t.Uint() != 'U' && t.Uint() != 'L' {
+		return false
+	}
 	if runs == 0 || length == 0 {
 		return n == 0 && runs >= 0 && length >= 0
 	}

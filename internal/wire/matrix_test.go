@@ -113,6 +113,9 @@ func TestMatricesRefuse(t *testing.T) {
 		case *[]mat.SymDense:
 			c, _ := For[mat.SymDense]()
 			return c.Decode(r, *into)
+		case *[]mat.TriDense:
+			c, _ := For[mat.TriDense]()
+			return c.Decode(r, *into)
 		case *[]mat.CDense:
 			c, _ := For[mat.CDense]()
 			return c.Decode(r, *into)
@@ -131,6 +134,7 @@ func TestMatricesRefuse(t *testing.T) {
 		{"numbers of an empty one", encode(t, blas64.General{Rows: 0, Cols: 4, Stride: 4, Data: make([]float64, 4)}), &[]mat.Dense{{}}},
 		{"complex", encode(t, cblas128.General{Rows: 2, Cols: 2, Stride: 2}), &[]mat.CDense{{}}},
 		{"a lower symmetric", encode(t, blas64.Symmetric{N: 1, Stride: 1, Data: make([]float64, 1), Uplo: blas.Lower}), &[]mat.SymDense{{}}},
+		{"neither upper nor lower", encode(t, blas64.Triangular{N: 1, Stride: 1, Data: make([]float64, 1), Uplo: 'X', Diag: blas.NonUnit}), &[]mat.TriDense{{}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
