@@ -10,7 +10,7 @@
 //
 // What there is:
 //
-//   - files: [ReadFile] and [WriteFile], for CSV, NumPy, JSON for Neo, Kilosort and NWB
+//   - files: [ReadFile], [WriteFile] and [WriteCSV], for CSV, NumPy, JSON for Neo, Kilosort and NWB
 //   - trains: [Train], [Merge], [Align] to events, [AnalogSignal]
 //   - rates: [MeanFiringRate], [TimeHistogram], [InstantaneousRate] by a [Kernel], [PSTH]
 //   - intervals: [ISI], [CV], [CV2], [LV], [LVR]; counts: [FanoFactor]
