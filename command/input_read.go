@@ -61,7 +61,7 @@ func (f Format) divider() (*divider, error) {
 		d.comma = '\t'
 	case f.CSV && f.Colsep != "":
 		r, size := utf8.DecodeRuneInString(f.Colsep)
-		if size != len(f.Colsep) || r == utf8.RuneError || strings.ContainsRune("\"\r\n", r) {
+		if size != len(f.Colsep) || r == utf8.RuneError || strings.ContainsRune("\"\r\n\x00", r) {
 			return nil, fmt.Errorf("command: %w: %q cannot divide CSV: give one character", ErrInput, f.Colsep)
 		}
 		d.comma = r

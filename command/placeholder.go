@@ -40,9 +40,10 @@ func parsePlaceholder(body string, columns []string) (p placeholder, ok bool, er
 	case "%":
 		return placeholder{kind: slot}, true, nil
 	}
-	if rest, escaped := strings.CutPrefix(body, `\`); escaped {
-		_, ok, err := parsePlaceholder(rest, columns)
-		return placeholder{kind: literal, text: "{" + rest + "}"}, ok || err != nil, nil
+	if strings.HasPrefix(body, `\`) {
+		// One of several backslashes goes, so that all of them can be written.
+		_, ok, err := parsePlaceholder(strings.TrimLeft(body, `\`), columns)
+		return placeholder{kind: literal, text: "{" + body[1:] + "}"}, ok || err != nil, nil
 	}
 	if p, ok, err = named(body, columns); ok || err != nil {
 		return p, ok, err

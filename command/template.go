@@ -63,8 +63,7 @@ const optionGuard = " "
 //
 // They give what GNU parallel gives (the two and three dots: with its --plus). An
 // extension begins at the last dot of the last component: d.x/e has none, and
-// {/.} of .profile is empty. {2} where an input has but one argument is nothing: a
-// word of nothing else is left out, as an unquoted one of a shell would be. A
+// {/.} of .profile is empty. {2} is empty where an input has but one argument. A
 // brace that begins no placeholder is text, so awk '{print $1}' needs no care; a
 // backslash after the brace makes text of a placeholder: {\} is {} and {\1} is {1}.
 //
@@ -192,7 +191,7 @@ func (t *Template) survey() (needs Needs, input bool, err error) {
 }
 
 // Needs gives what the template wants, so that a caller can refuse before the
-// first task what Expand would refuse, or leave out, in each.
+// first task what Expand would refuse, or leave empty, in each.
 func (t Template) Needs() Needs {
 	needs, _, _ := t.survey()
 	return needs
@@ -208,7 +207,7 @@ func (t Template) Expand(in Input, v Values) ([]string, error) {
 	if t.Shell {
 		text := strings.Join(in.Args, " ")
 		if len(t.Words) > 0 {
-			b, _, err := t.appendWord(nil, t.Words[0], in, v)
+			b, err := t.appendWord(nil, t.Words[0], in, v)
 			if err != nil {
 				return nil, err
 			}
@@ -232,15 +231,11 @@ func (t Template) Expand(in Input, v Values) ([]string, error) {
 			}
 			continue
 		}
-		var some bool
 		var err error
-		b, some, err = t.appendWord(b[:0], w, in, v)
-		if err != nil {
+		if b, err = t.appendWord(b[:0], w, in, v); err != nil {
 			return nil, err
 		}
-		if some {
-			argv = append(argv, string(b))
-		}
+		argv = append(argv, string(b))
 	}
 	if len(argv) == 0 || argv[0] == "" {
 		return nil, fmt.Errorf("command: %w: %q leave the program's name empty", ErrInput, in.Args)
@@ -263,7 +258,7 @@ func (t Template) Text(in Input, v Values) (string, error) {
 			b = append(b, ' ')
 		}
 		var err error
-		if b, _, err = t.appendWord(b, w, in, v); err != nil {
+		if b, err = t.appendWord(b, w, in, v); err != nil {
 			return "", err
 		}
 	}
@@ -281,44 +276,41 @@ func (t Template) String() string {
 	return t.Words[0]
 }
 
-// appendWord appends a word with its placeholders replaced. some is false where
-// there is nothing in it but placeholders of arguments that the input lacks.
-func (t *Template) appendWord(b []byte, word string, in Input, v Values) (_ []byte, some bool, err error) {
+// appendWord appends a word with its placeholders replaced.
+func (t *Template) appendWord(b []byte, word string, in Input, v Values) ([]byte, error) {
 	s := scanner{columns: t.Columns, text: word, shell: t.Shell}
 	bare := false // the placeholder before was not within quotes
 	for {
 		text, p, err := s.next()
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		if bare && len(b) > 0 && text != "" && (text[0] == '<' || text[0] == '>') && digit(b[len(b)-1]) {
 			b = append(b, "''"...) // else the digits would be the number of a file
 		}
 		b = append(b, text...)
-		some = some || text != ""
 		bare = p.place == unquoted && s.shell
 		if p.glued {
 			b = append(b, p.place.pair()...)
 		}
 		switch p.kind {
 		case none:
-			return b, some, nil
+			return b, nil
 		case literal:
 			b = append(b, p.text...)
-			some, bare = true, false
-			continue
+			bare = false
 		case sequence:
 			b = strconv.AppendInt(b, int64(in.Seq), 10)
 		case slot:
 			b = strconv.AppendInt(b, int64(v.Slot), 10)
 		case output:
 			if p.n > len(v.Outputs) {
-				return nil, false, fmt.Errorf("command: %w: it has {out%d}, and the task has %d outputs", ErrTemplate, p.n, len(v.Outputs))
+				return nil, fmt.Errorf("command: %w: it has {out%d}, and the task has %d outputs", ErrTemplate, p.n, len(v.Outputs))
 			}
 			b = p.place.append(b, p.edit(v.Outputs[p.n-1]))
 		case scratch:
 			if v.Scratch == "" {
-				return nil, false, fmt.Errorf("command: %w: it has {scratch}, and the task has no such folder", ErrTemplate)
+				return nil, fmt.Errorf("command: %w: it has {scratch}, and the task has no such folder", ErrTemplate)
 			}
 			b = p.place.append(b, p.edit(v.Scratch))
 		case argument:
@@ -339,9 +331,6 @@ func (t *Template) appendWord(b []byte, word string, in Input, v Values) (_ []by
 				}
 				b = p.place.append(b, p.edit(a))
 			}
-			some = some || len(args) > 0
-			continue
 		}
-		some = true
 	}
 }
