@@ -163,15 +163,22 @@ func Open(path, kind string, replay func(Record) error) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j, err := open(f, path, kind, replay)
+	j, err := open(locked{f}, path, kind, replay)
 	if err != nil {
-		f.Close()
+		locked{f}.Close()
 		return nil, err
 	}
 	return j, nil
 }
 
-func open(f *os.File, path, kind string, replay func(Record) error) (*File, error) {
+// locked is a file that this program has locked.
+type locked struct{ *os.File }
+
+// Close unlocks the file, which closing it alone may not do at once: a child process
+// that is just being started can have a copy of the descriptor.
+func (f locked) Close() error { return errors.Join(unlock(f.File), f.File.Close()) }
+
+func open(f locked, path, kind string, replay func(Record) error) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -179,7 +186,7 @@ func open(f *os.File, path, kind string, replay func(Record) error) (*File, erro
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("journal %s: %w: it is no regular file", path, ErrForeign)
 	}
-	held, err := lock(f)
+	held, err := lock(f.File)
 	if err != nil {
 		return nil, fmt.Errorf("journal %s cannot be locked: %w", path, err)
 	}

@@ -161,17 +161,13 @@ func TestRecordAtItsOffset(t *testing.T) {
 // the file has and the disk has not.
 func TestTornEnd(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "j")
-	fill(t, path, `{"a":1}`, `{"b":2}`)
-	sound := read(t, path)
-	fill(t, path, `{"c":"the last one"}`)
-	whole := read(t, path)
+	sound := image(t, `{"a":1}`, `{"b":2}`)
+	whole := image(t, `{"a":1}`, `{"b":2}`, `{"c":"the last one"}`)
+	copy(whole, sound[:headerSize]) // the time in it
 	check := func(t *testing.T, torn []byte) {
 		t.Helper()
-		path := filepath.Join(t.TempDir(), "j")
-		write(t, path, torn)
-		j, records, err := collect(path)
+		d := &disk{data: slices.Clone(torn), room: 1 << 20}
+		j, records, err := mount(d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +178,10 @@ func TestTornEnd(t *testing.T) {
 		if err := errors.Join(j.Append([]byte(`{"d":4}`)), j.Close()); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, contents(t, path), []string{`{"a":1}`, `{"b":2}`, `{"d":4}`})
+		if _, records, err = mount(d); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, records, []string{`{"a":1}`, `{"b":2}`, `{"d":4}`})
 	}
 	for n := len(sound); n < len(whole); n++ {
 		check(t, whole[:n])
@@ -201,31 +200,37 @@ func TestTornEnd(t *testing.T) {
 
 func TestTornHeader(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "j")
-	fill(t, path)
-	header := read(t, path)
+	header := image(t)
 	if len(header) != headerSize || header[headerSize-1] != '\n' {
 		t.Fatalf("the header has %d bytes: %q", len(header), header)
 	}
 	for n := range header {
-		write(t, path, header[:n])
-		fill(t, path, `{"a":1}`)
-		equal(t, contents(t, path), []string{`{"a":1}`})
+		d := &disk{data: slices.Clone(header[:n]), room: 1 << 20}
+		j, _, err := mount(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(j.Append([]byte(`{"a":1}`)), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_, records, err := mount(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, records, []string{`{"a":1}`})
 	}
 }
 
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "j")
-	fill(t, path, `{"a":1}`, `{"b":2}`, `{"c":3}`)
-	whole := read(t, path)
+	whole := image(t, `{"a":1}`, `{"b":2}`, `{"c":3}`)
 	starts := []int{0, headerSize, headerSize + len(`{"a":1}`) + framing}
 	last := headerSize + 2*(len(`{"a":1}`)+framing)
 	for i := range last - 1 { // without line 3's newline, what follows the damage is part of it
 		bad := slices.Clone(whole)
 		bad[i] ^= 4
-		write(t, path, bad)
-		_, _, err := collect(path)
+		d := &disk{data: slices.Clone(bad), room: 1 << 20}
+		_, _, err := mount(d)
 		line := 1
 		for line < len(starts) && i >= starts[line] {
 			line++
@@ -239,13 +244,13 @@ func TestDamage(t *testing.T) {
 		case !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrForeign):
 			t.Fatalf("byte %d of the header: %v, want ErrDamaged or ErrForeign", i, err)
 		}
-		if !bytes.Equal(read(t, path), bad) {
+		if !bytes.Equal(d.data, bad) {
 			t.Fatalf("byte %d: a damaged journal was changed", i)
 		}
 	}
-	write(t, path, slices.Concat(whole[:last], []byte(`{"crc":"00000000","x":1}`+"\n"), whole[last:]))
+	longer := slices.Concat(whole[:last], []byte(`{"crc":"00000000","x":1}`+"\n"), whole[last:])
 	var damage *DamageError
-	if _, _, err := collect(path); !errors.As(err, &damage) || damage.Line != 4 {
+	if _, _, err := mount(&disk{data: longer, room: 1 << 20}); !errors.As(err, &damage) || damage.Line != 4 {
 		t.Errorf("a line that was put in: %v, want a damage of line 4", err)
 	}
 }
@@ -449,6 +454,20 @@ func mount(d *disk) (j *File, records []string, err error) {
 	return j, records, err
 }
 
+// image returns the bytes of a journal.
+func image(t testing.TB, records ...string) []byte {
+	t.Helper()
+	d := &disk{room: 1 << 20}
+	j, _, err := mount(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Append(toBytes(records)...), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return d.data
+}
+
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	record := []byte(`{"v":"some result"}`)
@@ -644,19 +663,7 @@ func TestHeldByThisProgram(t *testing.T) {
 }
 
 func FuzzReplay(f *testing.F) {
-	dir := f.TempDir()
-	path := filepath.Join(dir, "seed")
-	j, _, err := collect(path)
-	if err != nil {
-		f.Fatal(err)
-	}
-	if err := errors.Join(j.Append([]byte(`{"a":1}`), []byte(`{"b":"x"}`)), j.Close()); err != nil {
-		f.Fatal(err)
-	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
-	}
+	whole := image(f, `{"a":1}`, `{"b":"x"}`)
 	header := whole[:headerSize]
 	f.Add(whole, []byte(nil))
 	f.Add(header, whole[headerSize:])

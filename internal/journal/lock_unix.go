@@ -24,6 +24,8 @@ func lock(f *os.File) (held bool, err error) {
 	}
 }
 
+func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+
 // syncDir makes a new name in a folder last.
 func syncDir(path string) error {
 	dir, err := os.Open(path)
