@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/parade-go/parade"
@@ -20,7 +21,9 @@ const (
 	exitUsage       = 2
 	exitTasks       = 3
 	exitInput       = 4
+	exitHangup      = 129
 	exitInterrupted = 130
+	exitPipe        = 141
 	exitTerminated  = 143
 )
 
@@ -35,7 +38,9 @@ var exitCodes = []struct {
 	{exitUsage, "wrong usage: an unknown command or flag, or a value that it does not take; nothing was started"},
 	{exitTasks, "some tasks failed; the message names them"},
 	{exitInput, "an input file is missing, or is not what it should be; the message names the row"},
+	{exitHangup, "ended by SIGHUP (parade run only); the tasks that ran were finished"},
 	{exitInterrupted, "interrupted by Ctrl-C (SIGINT); nothing is left running"},
+	{exitPipe, "nobody reads the output any more (SIGPIPE), as with \"| head\"; nothing is left running"},
 	{exitTerminated, "ended by SIGTERM; nothing is left running"},
 }
 
@@ -65,6 +70,10 @@ func (e *signalError) Error() string {
 	return "ended by signal: " + e.signal.String()
 }
 
+// errClosedPipe ends a command whose output nobody reads any more. It is no news to
+// the user.
+var errClosedPipe = errors.New("nobody reads the output")
+
 // exitCode says with which code a command that returned err ends.
 func exitCode(err error) int {
 	var (
@@ -72,39 +81,54 @@ func exitCode(err error) int {
 		usage *usageError
 		input *inputError
 		tasks *parade.TaskError
+		some  *failedError
 	)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &sig):
-		if sig.signal == os.Interrupt {
+		switch sig.signal {
+		case os.Interrupt:
 			return exitInterrupted
+		case syscall.SIGHUP:
+			return exitHangup
 		}
 		return exitTerminated
+	case errors.Is(err, errClosedPipe):
+		return exitPipe
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &input):
 		return exitInput
-	case errors.As(err, &tasks):
+	case errors.As(err, &tasks), errors.As(err, &some):
 		return exitTasks
 	}
 	return exitFailure
 }
 
 // withSignals ends the context at the first Ctrl-C or SIGTERM, with a
-// *signalError as its cause. A second one ends the process at once.
+// *signalError as its cause, unless takeSignals was called. A second one ends the
+// process at once.
 func withSignals(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
+	taken := new(atomic.Pointer[func(os.Signal)])
+	ctx, cancel := context.WithCancelCause(context.WithValue(parent, takenKey{}, taken))
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		select {
-		case s := <-signals:
-			signal.Stop(signals)
-			cancel(&signalError{s})
-		case <-ctx.Done():
+		for {
+			select {
+			case s := <-signals:
+				if handle := taken.Load(); handle != nil {
+					(*handle)(s)
+					continue
+				}
+				signal.Stop(signals)
+				cancel(&signalError{s})
+			case <-ctx.Done():
+			}
+			return
 		}
 	}()
 	return ctx, func() {
@@ -112,6 +136,20 @@ func withSignals(parent context.Context) (context.Context, func()) {
 		cancel(nil)
 		<-ended
 	}
+}
+
+// takenKey finds who takes the signals, in a context of withSignals.
+type takenKey struct{}
+
+// takeSignals has handle called for every signal from now on, until the function
+// that it returns is.
+func takeSignals(ctx context.Context, handle func(os.Signal)) (release func()) {
+	taken, ok := ctx.Value(takenKey{}).(*atomic.Pointer[func(os.Signal)])
+	if !ok {
+		return func() {}
+	}
+	taken.Store(&handle)
+	return func() { taken.Store(nil) }
 }
 
 // exitCodesText is the help page of the exit codes.

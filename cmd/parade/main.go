@@ -1,5 +1,6 @@
 // Command parade shows what Parade does on this machine.
 //
+//	parade run       one command over many inputs
 //	parade demo      run Elephant's parallel tutorial on every executor
 //	parade doctor    what this machine offers: cores, memory, executors
 //	parade spikes    statistics and figures of spike trains in files

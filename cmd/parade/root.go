@@ -28,6 +28,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
+	if errors.Is(err, errClosedPipe) {
+		return exitCode(err)
+	}
 	newTerminal(stderr).complain(err)
 	var usage *usageError
 	if errors.As(err, &usage) {
@@ -43,9 +46,11 @@ func newRootCommand() *cobra.Command {
 		Long: `Parade runs one function over many inputs: in order on one core, on all cores,
 or in separate processes. The call is the same everywhere, and so is the answer.
 
-This command shows that on this machine, and does it for files of spike trains.
+This command does that with programs of any kind (run) and with files of spike
+trains (spikes), and shows what it is worth on this machine.
 Programs use the Go package github.com/parade-go/parade.`,
-		Example: `  parade demo                  Elephant's parallel tutorial on every executor
+		Example: `  parade run gzip -k {} ::: *.txt
+  parade demo                  Elephant's parallel tutorial on every executor
   parade spikes rate *.csv     firing rates of recordings; see parade spikes --help
   parade doctor                what this machine offers
   parade bench --quick         what a task costs, per executor`,
@@ -56,7 +61,7 @@ Programs use the Go package github.com/parade-go/parade.`,
 	}
 	root.SuggestionsMinimumDistance = 2 // edits that turn a typo into a command
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newDemoCommand(), newDoctorCommand(), newBenchCommand(), newSpikesCommand(), newVersionCommand(), newExitCodesTopic())
+	root.AddCommand(newDemoCommand(), newDoctorCommand(), newBenchCommand(), newSpikesCommand(), newRunCommand(), newVersionCommand(), newExitCodesTopic())
 	root.InitDefaultCompletionCmd("completion")
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

@@ -1,0 +1,481 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/parade-go/parade/command"
+	"github.com/parade-go/parade/internal/cores"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// runOptions are the flags of "parade run".
+type runOptions struct {
+	// Inputs.
+	files     []string
+	null      bool
+	colsep    string
+	csv       bool
+	header    string
+	globs     []string
+	link      bool
+	maxArgs   int
+	skipEmpty bool
+	shuf      bool
+	seed      uint64
+
+	// Where and when.
+	on      string
+	jobs    jobsValue
+	delay   secondsValue
+	load    loadValue
+	memfree bytesValue
+	halt    string
+
+	// Each command.
+	shell     bool
+	cwd       string
+	env       []string
+	stdin     string
+	timeout   secondsValue
+	retries   int
+	backoff   secondsValue
+	nice      int
+	maxMemory bytesValue
+	threads   int
+	scratch   bool
+
+	// Files that it makes.
+	outputs []string
+	inputs  []string
+	check   string
+	force   bool
+
+	// What it prints.
+	keepOrder  bool
+	tag        bool
+	tagstring  string
+	lineBuffer bool
+	ungroup    bool
+	results    string
+	json       bool
+	verbose    bool
+
+	// What is remembered.
+	joblog       string
+	journal      string
+	resume       bool
+	resumeFailed bool
+	retryFailed  bool
+
+	dryRun     bool
+	bar        bool
+	noProgress bool
+
+	// Made of them.
+	tags       command.Template
+	resultsDir *resultsDir
+
+	stdout, stderr io.Writer
+}
+
+// flagGroup is some flags under a heading of the help.
+type flagGroup struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+// flagGroups makes the flags. Names and letters are those of GNU parallel where it
+// has the like.
+func (o *runOptions) flagGroups() []flagGroup {
+	var groups []flagGroup
+	group := func(title string) *pflag.FlagSet {
+		f := pflag.NewFlagSet(title, pflag.ContinueOnError)
+		f.SortFlags = false
+		groups = append(groups, flagGroup{title, f})
+		return f
+	}
+
+	f := group("Inputs")
+	f.StringArrayVarP(&o.files, "arg-file", "a", nil, "`file` of inputs, one a line; - is standard input; as :::: does")
+	f.BoolVarP(&o.null, "null", "0", false, "inputs end with a NUL byte, as those of find -print0")
+	f.StringVarP(&o.colsep, "colsep", "C", "", "`regexp` that divides an input into columns {1} {2}")
+	f.BoolVar(&o.csv, "csv", false, "inputs are comma-separated values, with quotes")
+	f.StringVar(&o.header, "header", "", "the first input names the columns, for {name}: --header `:`")
+	f.StringArrayVar(&o.globs, "glob", nil, "`pattern` of file names that are inputs")
+	f.BoolVar(&o.link, "link", false, "take all sources side by side, as :::+ does")
+	f.IntVarP(&o.maxArgs, "max-args", "n", 1, "give each command up to so `many` inputs")
+	f.BoolVarP(&o.skipEmpty, "no-run-if-empty", "r", false, "leave out inputs that are empty or blank")
+	f.BoolVar(&o.shuf, "shuf", false, "take the inputs in random order")
+	f.Uint64Var(&o.seed, "seed", 0, "`number` that makes the order of --shuf the same again")
+
+	f = group("Where and when")
+	f.VarP(&o.jobs, "jobs", "j", "how many run at the same time: `N`, N% of the cores, +N, -N, or 0 for as many as possible (default: one per core)")
+	f.StringVar(&o.on, "on", "threads", "`executor`: "+strings.Join(executorKinds, ", ")+", or with a number of workers such as processes:4")
+	f.Var(&o.delay, "delay", "`time` between two starts, such as 0.5 or 2s")
+	f.Var(&o.load, "load", "start nothing while so `many` processes compute, or N% of the cores")
+	f.Var(&o.memfree, "memfree", "start nothing while less than this `size` of memory is free, such as 4G")
+	f.StringVar(&o.halt, "halt", "never", "when to end early: `soon|now,fail|success|done=N|N%`")
+
+	f = group("Each command")
+	f.BoolVar(&o.shell, "shell", false, "let a shell run the command; inputs are quoted for it")
+	f.StringVar(&o.cwd, "cwd", "", "`folder` to run in; may have placeholders")
+	f.StringArrayVar(&o.env, "env", nil, "`NAME=value` in its environment")
+	f.StringVar(&o.stdin, "stdin", "", "`file` that it reads; may have placeholders (default: nothing)")
+	f.Var(&o.timeout, "timeout", "`time` after which it is ended, such as 30 or 1h30m")
+	f.IntVar(&o.retries, "retries", 0, "`times` to run it again when it fails")
+	f.Var(&o.backoff, "backoff", "`time` before the first retry; doubles with each (default 1s)")
+	f.IntVar(&o.nice, "nice", 0, "lower its priority by `N`, 0 to 19")
+	f.Var(&o.maxMemory, "max-memory", "`size` of memory that each of its processes may take")
+	f.IntVar(&o.threads, "threads", 0, "`number` of inner threads (OpenMP, BLAS) that it is told to use (default: its share of the cores)")
+	f.BoolVar(&o.scratch, "scratch", false, "give it an empty folder {scratch}, removed afterwards")
+
+	f = group("Files that it makes")
+	f.StringArrayVar(&o.outputs, "output", nil, "`file` that it must make; it is told a temporary name, {out}")
+	f.StringVar(&o.check, "check", "", "`command` that must accept an output, such as \"gzip -t {out}\"")
+	f.StringArrayVar(&o.inputs, "input", nil, "`file` that it reads: an output that is newer is not made again (default: files among its arguments)")
+	f.BoolVar(&o.force, "force", false, "make again also what is there")
+
+	f = group("What it prints")
+	f.BoolVarP(&o.keepOrder, "keep-order", "k", false, "print in the order of the inputs")
+	f.BoolVar(&o.tag, "tag", false, "begin each line with the input and a tab")
+	f.StringVar(&o.tagstring, "tagstring", "", "begin each line with this `text`, which may have placeholders, and a tab")
+	f.BoolVar(&o.lineBuffer, "line-buffer", false, "print each line as it comes, not each task when it ends")
+	f.BoolVarP(&o.ungroup, "ungroup", "u", false, "let commands print as they like, mixed")
+	f.StringVar(&o.results, "results", "", "print nothing, save it in this `folder`, or in files of a name with placeholders")
+	f.BoolVar(&o.json, "json", false, "print one JSON object per task")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each command before its output")
+
+	f = group("What is remembered")
+	f.StringVar(&o.joblog, "joblog", "", "`file` with a line per task that ended, as GNU parallel writes it")
+	f.StringVar(&o.journal, "journal", "", "`file` that remembers all, also when everything is killed")
+	f.BoolVar(&o.resume, "resume", false, "leave out what the journal or joblog has")
+	f.BoolVar(&o.resumeFailed, "resume-failed", false, "leave out what the journal or joblog has as successful")
+	f.BoolVar(&o.retryFailed, "retry-failed", false, "run again what the journal or joblog has as failed, and nothing else")
+
+	f = group("Other")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the commands and run nothing")
+	f.BoolVar(&o.bar, "bar", false, "show progress where it would not be, as with --ungroup")
+	f.BoolVar(&o.noProgress, "no-progress", false, "show neither progress nor a summary; failures are shown")
+
+	// What GNU parallel has twice, or does by itself here.
+	f = group("")
+	f.VarP(&o.jobs, "max-procs", "P", "--jobs")
+	f.IntVarP(&o.maxArgs, "max-replace-args", "N", 1, "--max-args")
+	f.BoolP("quote", "q", false, "inputs are always quoted")
+	f.Bool("plus", false, "its placeholders always work")
+	f.Bool("group", false, "the default")
+	f.Bool("will-cite", false, "nobody asks")
+	f.VisitAll(func(flag *pflag.Flag) { flag.Hidden = true })
+	return groups
+}
+
+// flagAliases are further names of flags.
+var flagAliases = map[string]string{
+	"dryrun": "dry-run", "keeporder": "keep-order", "lb": "line-buffer", "linebuffer": "line-buffer",
+	"line-buffered": "line-buffer", "wd": "cwd", "workdir": "cwd", "res": "results", "halt-on-error": "halt",
+	"progress": "bar", "eta": "bar", "xapply": "link", "silent": "no-progress", "memory-free": "memfree",
+	"no-runifempty": "no-run-if-empty", "max-load": "load",
+}
+
+func newRunCommand() *cobra.Command {
+	o := new(runOptions)
+	cmd := &cobra.Command{
+		Use:   "run [flags] [--] COMMAND... [::: INPUT...] [:::: FILE...]",
+		Short: "One command over many inputs",
+		Long: `Run runs a command once for each input, several at a time, as GNU parallel does.
+
+The command's words go to the program as they are, whatever characters an input
+has. One word that a shell has to read, such as 'gzip -c {} > {.}.gz', is given to
+/bin/sh, and then every input in it is quoted. Without a command each input is one.
+
+Inputs follow ":::", one a word, or stand in files after "::::", one a line; without
+either they come from standard input. Several sources give all combinations;
+":::+" and "::::+" link a source to the one before.
+
+Placeholders, here for the input sub-01/bold.nii.gz:
+  {}   sub-01/bold.nii.gz   {.}  sub-01/bold.nii   {..}   sub-01/bold
+  {/}  bold.nii.gz          {//} sub-01            {/.}   bold.nii
+  {#}  number of the input  {%}  slot              {1} {2.} {name/}  a column
+  {out} {out2}  temporary name of an --output      {scratch}  see --scratch
+A command without any gets the input at its end.
+
+An exit status is not all: what --output names is written under another name in the
+same folder, must exist, not be empty and pass --check, and only then gets its name.
+Where it is there already and newer than its input, the command is not run.
+
+Ctrl-C lets the running commands end and starts no more; a second one ends them.
+When something failed the exit code is 3, and the summary says how to run it again.`,
+		Example: `  parade run gzip -k {} ::: *.txt
+  parade run -j 4 'sort {} > {.}.sorted' :::: list.txt
+  parade run --output '{.}_s.nii.gz' -- 3dBlurToFWHM -quiet -input {} -FWHM 6 -prefix {out} :::: subjects.txt
+  parade run --csv --header : -- ./fit --rate {rate} --seed {seed} :::: table.csv
+  parade run --journal run.log --resume --retries 2 --timeout 1h ./analyse.sh ::: sub-*
+  find . -name '*.wav' -print0 | parade run -0 --dry-run lame {} {.}.mp3`,
+	}
+	groups := o.flagGroups()
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.SetInterspersed(false) // flags behind the command are the command's
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if real, ok := flagAliases[name]; ok {
+			name = real
+		}
+		return pflag.NormalizedName(name)
+	})
+	for _, g := range groups {
+		f.AddFlagSet(g.flags)
+	}
+	setGroupedUsage(cmd, groups)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+		return o.run(cmd.Context(), f, args)
+	}
+	return cmd
+}
+
+// setGroupedUsage shows a command's flags under headings.
+func setGroupedUsage(cmd *cobra.Command, groups []flagGroup) {
+	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
+		out := cmd.OutOrStderr()
+		fmt.Fprintf(out, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
+		for _, g := range groups {
+			if g.title != "" {
+				fmt.Fprintf(out, "\n%s:\n%s", g.title, g.flags.FlagUsages())
+			}
+		}
+		return nil
+	})
+}
+
+// run runs the command line.
+func (o *runOptions) run(ctx context.Context, f *pflag.FlagSet, args []string) error {
+	words, given := splitArgs(args)
+	if err := o.settle(f); err != nil {
+		return err
+	}
+	source, err := o.source(given)
+	if err != nil {
+		return err
+	}
+	spec, err := o.spec(words, source.Columns())
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return o.print(ctx, spec, source)
+	}
+	if o.results != "" {
+		if o.resultsDir, err = newResultsDir(o.results, source.Columns()); err != nil {
+			return err
+		}
+	}
+	return o.runAll(ctx, spec, source, o.countable(given))
+}
+
+// settle refuses flags that contradict each other, and fills in what they leave open.
+func (o *runOptions) settle(f *pflag.FlagSet) error {
+	if o.header != "" && o.header != ":" {
+		return usagef("--header %s: write --header : (the columns are divided by --colsep or --csv)", o.header)
+	}
+	if o.maxArgs < 1 {
+		return usagef("--max-args %d: give 1 or more", o.maxArgs)
+	}
+	if f.Changed("seed") && !o.shuf {
+		return usagef("--seed is for --shuf")
+	}
+	if o.shuf && !f.Changed("seed") {
+		o.seed = rand.Uint64()
+	}
+	if o.retries < 0 {
+		return usagef("--retries %d: give 0 or more", o.retries)
+	}
+	if o.nice < 0 || o.nice > 19 {
+		return usagef("--nice %d: give 0 to 19", o.nice)
+	}
+	if o.threads < 0 {
+		return usagef("--threads %d: give 1 or more", o.threads)
+	}
+	if !f.Changed("backoff") {
+		o.backoff.Set("1")
+	}
+	if o.backoff.text != "1" && o.retries == 0 {
+		return usagef("--backoff is for --retries")
+	}
+	if len(o.outputs) == 0 && (o.check != "" || o.force || len(o.inputs) > 0) {
+		return usagef("--check, --input and --force are about the files that --output names")
+	}
+	printing := []string{}
+	for _, p := range []struct {
+		name string
+		set  bool
+	}{{"--line-buffer", o.lineBuffer}, {"--ungroup", o.ungroup}, {"--results", o.results != ""}, {"--json", o.json}} {
+		if p.set {
+			printing = append(printing, p.name)
+		}
+	}
+	if len(printing) > 1 {
+		return usagef("%s do not go together", strings.Join(printing, " and "))
+	}
+	if o.keepOrder && (o.lineBuffer || o.ungroup) {
+		return usagef("--keep-order needs the output of each task in one piece; leave out %s", printing[0])
+	}
+	tagged := o.tag || o.tagstring != ""
+	if tagged && (o.ungroup || o.json || o.results != "") {
+		return usagef("--tag and --tagstring do not go with %s", printing[0])
+	}
+	if o.verbose && (o.json || o.results != "") {
+		return usagef("--verbose does not go with %s, which has the command", printing[0])
+	}
+	if o.tag && o.tagstring == "" {
+		o.tagstring = "{}"
+	}
+	if err := checkExecutors([]string{o.on}); err != nil {
+		return err
+	}
+	kind, number, counted := strings.Cut(o.on, ":")
+	switch {
+	case o.jobs.text != "" && counted:
+		return usagef("--on %s already says the number of workers; leave out --jobs", o.on)
+	case kind == "serial" && o.jobs.text != "" && o.jobs.n != 1:
+		return usagef("--on serial has one worker; leave out --jobs or take another executor")
+	case kind == "serial":
+		o.jobs.n = 1
+	case counted:
+		o.jobs.n = 0
+		fmt.Sscan(number, &o.jobs.n) // checkExecutors has seen it
+	case o.jobs.text == "":
+		o.jobs.n = cores.Granted()
+	case o.jobs.n == 0:
+		o.jobs.n = mostJobs(kind)
+	}
+	if kind != "serial" && !counted {
+		o.on = fmt.Sprintf("%s:%d", kind, o.jobs.n)
+	}
+	if kind == "processes" && (o.lineBuffer || o.ungroup) && (tagged || o.verbose) {
+		return usagef("--tag, --tagstring and --verbose need grouped output on %s; leave out %s", kind, printing[0])
+	}
+	if o.bar && o.noProgress {
+		return usagef("--bar and --no-progress contradict each other")
+	}
+	return o.checkRemembered()
+}
+
+// mostJobs is the number of -j 0: as many as this process may have files open for.
+func mostJobs(kind string) int {
+	if kind == "processes" {
+		return 2 * cores.Granted() // each is a whole process, besides the commands
+	}
+	const most = 1000
+	limit, ok := openFileLimit()
+	if !ok {
+		return most
+	}
+	return int(min(most, max(1, (limit-min(limit, 64))/6)))
+}
+
+// spec makes the options those of package command.
+func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
+	spec := command.Spec{
+		Timeout: o.timeout.d, Retries: o.retries, Backoff: o.backoff.d,
+		Nice: o.nice, MaxMemory: o.maxMemory.n, Threads: o.threads, Scratch: o.scratch, Force: o.force,
+	}
+	var err error
+	if spec.Template, err = command.ParseTemplate(words, o.shell, columns); err != nil {
+		return spec, &usageError{err}
+	}
+	text := func(text string) (t command.Template) {
+		if err == nil && text != "" {
+			t, err = command.ParseText(text, columns)
+		}
+		return t
+	}
+	spec.Dir, spec.Stdin, o.tags = text(o.cwd), text(o.stdin), text(o.tagstring)
+	for _, name := range o.outputs {
+		spec.Outputs = append(spec.Outputs, text(name))
+	}
+	for _, name := range o.inputs {
+		spec.Inputs = append(spec.Inputs, text(name))
+	}
+	if err == nil && o.check != "" {
+		spec.Check, err = command.ParseTemplate([]string{o.check}, o.shell, columns)
+	}
+	if err != nil {
+		return spec, &usageError{err}
+	}
+	needs := spec.Template.Needs()
+	switch {
+	case needs.Outputs > len(o.outputs) && len(o.outputs) == 0:
+		return spec, usagef("{out} is the temporary name of an output: say its own with --output")
+	case needs.Outputs > len(o.outputs):
+		return spec, usagef("{out%d} needs %d times --output, there are %d", needs.Outputs, needs.Outputs, len(o.outputs))
+	case len(o.outputs) > 0 && slices.Contains(o.outputs, ""):
+		return spec, usagef("--output needs the name of a file")
+	}
+	for _, e := range o.env {
+		name, _, set := strings.Cut(e, "=")
+		if name == "" || strings.ContainsRune(e, 0) {
+			return spec, usagef("--env %q: write NAME=value", e)
+		}
+		if !set { // as for GNU parallel, this process's own
+			if _, there := os.LookupEnv(name); !there {
+				return spec, usagef("--env %s: there is no such variable; write %s=value", name, name)
+			}
+			continue
+		}
+		spec.Env = append(spec.Env, e)
+	}
+	if o.maxMemory.n > 0 && runtime.GOOS != "linux" {
+		return spec, usagef("--max-memory works on Linux only")
+	}
+	switch {
+	case o.lineBuffer:
+		spec.Capture = command.ByLine
+	case o.ungroup:
+		spec.Capture = command.Ungrouped
+	}
+	return spec, nil
+}
+
+// checkProgram refuses a program that is nowhere, once instead of for each input.
+func (o *runOptions) checkProgram(t command.Template) error {
+	if t.Shell || len(t.Words) == 0 || strings.ContainsAny(t.Words[0], "{}") {
+		return nil
+	}
+	for _, e := range o.env {
+		if strings.HasPrefix(e, "PATH=") {
+			return nil
+		}
+	}
+	program := t.Words[0]
+	if strings.ContainsRune(program, '/') && !filepath.IsAbs(program) && o.cwd != "" {
+		return nil
+	}
+	_, err := exec.LookPath(program)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exec.ErrNotFound) && fileExists(program):
+		return usagef("there is no command %s; for the file in this folder write ./%s", command.Quote(program), command.Quote(program))
+	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
+		return usagef("there is no command %s", command.Quote(program))
+	case errors.Is(err, os.ErrPermission):
+		return usagef("the command %s is not executable", command.Quote(program))
+	}
+	return usagef("the command %s cannot be run: %w", command.Quote(program), err)
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/parade-go/parade/command"
+)
+
+// taskObject is a task as --json prints it. What the command printed follows, as
+// it need not fit in memory: "stdout" and "stderr" or, where that is not UTF-8,
+// "stdout_base64" and "stderr_base64".
+type taskObject struct {
+	Seq      int       `json:"seq"`
+	Args     []string  `json:"args"`
+	Command  string    `json:"command"`
+	Exit     int       `json:"exit"`
+	Signal   int       `json:"signal"`
+	Outcome  string    `json:"outcome"`
+	TimedOut bool      `json:"timed_out"`
+	Skipped  bool      `json:"skipped"`
+	Attempts int       `json:"attempts"`
+	Host     string    `json:"host"`
+	Slot     int       `json:"slot"`
+	Start    time.Time `json:"start"`
+	Seconds  float64   `json:"seconds"`
+	CPU      float64   `json:"cpu_seconds"`
+	Memory   int64     `json:"peak_memory"`
+	Outputs  []string  `json:"outputs"`
+}
+
+// writeJSON writes a task as one line.
+func writeJSON(w *bufio.Writer, res *command.Result) error {
+	o := taskObject{
+		Seq: res.Seq, Args: res.Args, Command: res.Command, Exit: res.Exit, Signal: res.Signal, Outcome: res.Outcome(),
+		TimedOut: res.TimedOut, Skipped: res.Skipped, Attempts: res.Attempts, Host: res.Host, Slot: res.Slot,
+		Start: res.Start, Seconds: res.Duration.Seconds(), CPU: res.CPU.Seconds(), Memory: res.PeakMemory, Outputs: res.Outputs,
+	}
+	if o.Args == nil {
+		o.Args = []string{}
+	}
+	if o.Outputs == nil {
+		o.Outputs = []string{}
+	}
+	line, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	w.Write(line[:len(line)-1]) // an error stays, and Flush gives it
+	for _, stream := range []struct {
+		name   string
+		output command.Output
+	}{{"stdout", res.Stdout}, {"stderr", res.Stderr}} {
+		if err := writeField(w, stream.name, stream.output); err != nil {
+			return err
+		}
+	}
+	_, err = w.WriteString("}\n")
+	return err
+}
+
+func writeField(w *bufio.Writer, name string, o command.Output) error {
+	in, err := o.Open()
+	if err != nil {
+		return err
+	}
+	text, err := isText(in)
+	in.Close()
+	if err != nil {
+		return err
+	}
+	if in, err = o.Open(); err != nil {
+		return err
+	}
+	defer in.Close()
+	if !text {
+		w.WriteString(`,"` + name + `_base64":"`)
+		e := base64.NewEncoder(base64.StdEncoding, w)
+		if _, err := io.Copy(e, in); err != nil {
+			return err
+		}
+		e.Close() // writes to w, which keeps the error
+	} else {
+		w.WriteString(`,"` + name + `":"`)
+		for r := bufio.NewReader(in); ; {
+			c, _, err := r.ReadRune()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			writeEscaped(w, c)
+		}
+	}
+	return w.WriteByte('"')
+}
+
+// writeEscaped writes a character of a JSON string.
+func writeEscaped(w *bufio.Writer, c rune) {
+	const hex = "0123456789abcdef"
+	switch {
+	case c == '"' || c == '\\':
+		w.WriteByte('\\')
+		w.WriteByte(byte(c))
+	case c == '\n':
+		w.WriteString(`\n`)
+	case c == '\t':
+		w.WriteString(`\t`)
+	case c == '\r':
+		w.WriteString(`\r`)
+	case c < 0x20 || c == 0x7f:
+		w.WriteString(`\u00`)
+		w.WriteByte(hex[c>>4])
+		w.WriteByte(hex[c&15])
+	default:
+		w.WriteRune(c)
+	}
+}
+
+// isText tells whether all that r gives is UTF-8.
+func isText(r io.Reader) (bool, error) {
+	for b := bufio.NewReader(r); ; {
+		c, n, err := b.ReadRune()
+		if err == io.EOF {
+			return true, nil
+		}
+		if err != nil || c == utf8.RuneError && n == 1 {
+			return false, err
+		}
+	}
+}
