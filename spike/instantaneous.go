@@ -192,14 +192,22 @@ func (k Kernel) halfLength(cutoff float64, period unit.Time) (float64, error) {
 	return half, nil
 }
 
-// quotient gives v in u divided by t, rounded as quantities does it: the values
-// are divided first, then scaled.
+// quotient gives v in u divided by t, rounded as quantities does it when it
+// simplifies: the values are divided first, then scaled by the size of u times the
+// inverse size of t's unit (of ms and us 1000, where unit.Factor is an ulp more).
 func quotient(v float64, u unit.Unit, t unit.Time) (float64, error) {
-	factor, err := unit.Factor(u, t.Unit)
+	size, err := unit.Factor(u, unit.Second)
 	if err != nil {
 		return 0, fmt.Errorf("spike: %w", err)
 	}
-	return v / t.Value * factor, nil
+	of, err := unit.Factor(t.Unit, unit.Second)
+	if err != nil {
+		return 0, fmt.Errorf("spike: %w", err)
+	}
+	if u == t.Unit {
+		return v / t.Value, nil
+	}
+	return v / t.Value * (size * (1 / of)), nil
 }
 
 // sample evaluates the kernel, in Hz, at the odd number of points that half makes,

@@ -232,6 +232,13 @@ for name, trains, period, refuse, kw in (
 rate("t_stop differs, given", other, (0.1, "s"), t_stop=(1.0, "s"), **g)
 rate("t_start differs, given", late, (0.1, "s"), t_start=(250.0, "ms"), **g)
 
+# A width of 20 periods in any two units: rounding decides whether the kernel gets one more sample on each side.
+i = add(([12300.0, 40000.0, 111000.0, 150001.0], "us", 0.0, 180000.0))
+widths = {"s": (0.06, 0.003), "ms": (60.0, 3.0), "us": (60000.0, 3000.0), "min": (0.001, 0.00005)}
+for v in units:
+    for w in units:
+        rate("sigma in %s, period in %s" % (v, w), i, (widths[w][1], w), kernel="triangular", sigma=(widths[v][0], v))
+
 for case in cases:
     for key in [k for k, v in case.items() if isinstance(v, float) and not np.isfinite(v)]:
         case[key] = hexed(case[key])
