@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/parade-go/parade"
@@ -51,6 +53,28 @@ func ExampleBind() {
 	cubes, err := parade.Map(ctx, ex, parade.Bind(power, 3), []float64{1, 2, 3})
 	fmt.Println(cubes, err)
 	// Output: [1 8 27] <nil>
+}
+
+func ExampleJournal() {
+	dir, err := os.MkdirTemp("", "parade")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	keep := parade.Journal(filepath.Join(dir, "roots.journal"))
+	ctx, ex := context.Background(), parade.Serial()
+	// The first run ends at an input that fails. What was computed is kept.
+	_, err = parade.Map(ctx, ex, root, []float64{1, 4, -9, 16}, keep)
+	fmt.Println(err)
+	var report parade.Report
+	roots, err := parade.Map(ctx, ex, root, []float64{1, 4, 9, 16}, keep, parade.WithReport(&report))
+	fmt.Println(roots, err)
+	fmt.Println(report.Journaled, "of", report.Tasks, "came from the journal")
+	// Output:
+	// example.root: input 2 failed (serial): -9: is negative; stopped, 2 of 4 inputs have no result
+	// [1 2 3 4] <nil>
+	// 2 of 4 came from the journal
 }
 
 func ExampleStream() {
