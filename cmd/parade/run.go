@@ -362,8 +362,8 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 	if kind != "serial" && !counted {
 		o.on = fmt.Sprintf("%s:%d", kind, o.jobs.n)
 	}
-	if kind == "processes" && (o.lineBuffer || o.ungroup) && (tagged || o.verbose) {
-		return usagef("--tag, --tagstring and --verbose need grouped output on %s; leave out %s", kind, printing[0])
+	if kind == "processes" && (o.lineBuffer || o.ungroup) {
+		return usagef("%s is for commands that this process starts; take --on threads", printing[0])
 	}
 	if o.bar && o.noProgress {
 		return usagef("--bar and --no-progress contradict each other")
@@ -419,7 +419,9 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 		return spec, usagef("{out} is the temporary name of an output: say its own with --output")
 	case needs.Outputs > len(o.outputs):
 		return spec, usagef("{out%d} needs %d times --output, there are %d", needs.Outputs, needs.Outputs, len(o.outputs))
-	case len(o.outputs) > 0 && slices.Contains(o.outputs, ""):
+	case len(o.outputs) > 0 && needs.Outputs == 0:
+		return spec, usagef("put {out} where the command is told the file that it makes; it gets the name of --output when it is whole")
+	case slices.Contains(o.outputs, ""):
 		return spec, usagef("--output needs the name of a file")
 	}
 	for _, e := range o.env {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -46,11 +47,13 @@ func writeJSON(w *bufio.Writer, res *command.Result) error {
 	if o.Outputs == nil {
 		o.Outputs = []string{}
 	}
-	line, err := json.Marshal(o)
-	if err != nil {
+	var line bytes.Buffer
+	e := json.NewEncoder(&line)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(o); err != nil {
 		return err
 	}
-	w.Write(line[:len(line)-1]) // an error stays, and Flush gives it
+	w.Write(bytes.TrimSuffix(line.Bytes(), []byte("}\n"))) // an error stays, and Flush gives it
 	for _, stream := range []struct {
 		name   string
 		output command.Output
@@ -59,7 +62,7 @@ func writeJSON(w *bufio.Writer, res *command.Result) error {
 			return err
 		}
 	}
-	_, err = w.WriteString("}\n")
+	_, err := w.WriteString("}\n")
 	return err
 }
 

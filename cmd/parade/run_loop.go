@@ -278,7 +278,7 @@ func (l *loop) result(r parade.Result[command.Result]) *command.Result {
 			res.Command = command.Line(res.Argv)
 		}
 		if errors.Is(r.Err, command.ErrSpec) {
-			l.stop(r.Err) // each of the others would say the same
+			l.stop(errors.New(res.Fault)) // each of the others would say the same
 		}
 	}
 	l.mu.Lock()
