@@ -171,6 +171,15 @@ func TestValidateRefuses(t *testing.T) {
 	}
 }
 
+func TestValidateNamesTheBoundThatIsNoNumber(t *testing.T) {
+	t.Parallel()
+	_, err := spike.NewTrain(nil, unit.Millisecond, unit.Milliseconds(math.NaN()), unit.Seconds(1))
+	const want = "spike: bad interval: t_start (nan ms) and t_stop (1000.0 ms) must be numbers"
+	if err == nil || err.Error() != want || !errors.Is(err, spike.ErrInterval) {
+		t.Errorf("got error %v, want %v", err, want)
+	}
+}
+
 func TestMeanFiringRateWithoutUnit(t *testing.T) {
 	t.Parallel()
 	if _, err := spike.MeanFiringRate(spike.Train{TStop: 1}); !errors.Is(err, unit.ErrDimension) {

@@ -26,7 +26,8 @@ const (
 	// KeepOutside counts.
 	DitherSpikes
 	// JitterSpikes places each spike anywhere in its bin. BinSize is required;
-	// bins begin at TStart, and the last one ends at TStop.
+	// bins begin at TStart, and the last one ends at TStop. (Elephant, up to
+	// 1.2.1, is right only where TStart is 0 and no spike is on TStop.)
 	JitterSpikes
 	// RandomiseSpikes places each spike anywhere in the train.
 	RandomiseSpikes
@@ -41,7 +42,8 @@ const (
 	// TrialShifting moves each trial by one amount up to Dither, which is required;
 	// what leaves the trial at one end comes in at the other. The train is one trial
 	// or, with TrialLength, a row of them with TrialSeparation in between, whose
-	// spikes are dropped.
+	// spikes are dropped. A spike where two trials meet belongs to the second
+	// (Elephant: to both).
 	TrialShifting
 	// JointISIDithering moves spikes so that pairs of successive intervals keep
 	// their distribution, as JointISI says. Spikes whose intervals are too long for
@@ -50,7 +52,9 @@ const (
 	// of the train. A train of fewer than three spikes stays as it is.
 	JointISIDithering
 	// ISIDithering is JointISIDithering by the distribution of single intervals,
-	// as if successive ones were independent.
+	// as if successive ones were independent. Elephant (up to 1.2.1) rounds the
+	// smoothed counts down to integers; to have its surrogates, take a Sigma of 0 ms
+	// or SquareRoot there and here.
 	ISIDithering
 	numSurrogateMethods
 )

@@ -58,7 +58,10 @@ func (t Train) Validate() error {
 	if t.Unit.Dimension() != unit.DimensionTime {
 		return fmt.Errorf("spike: unit of the times: %w: %s is not a unit of time", unit.ErrDimension, t.Unit)
 	}
-	if !(t.TStart <= t.TStop) {
+	if math.IsNaN(t.TStart) || math.IsNaN(t.TStop) {
+		return fmt.Errorf("spike: %w: t_start (%v) and t_stop (%v) must be numbers", ErrInterval, t.Start(), t.Stop())
+	}
+	if t.TStop < t.TStart {
 		return fmt.Errorf("spike: %w: t_stop (%v) is before t_start (%v)", ErrInterval, t.Stop(), t.Start())
 	}
 	for i, v := range t.Times {
