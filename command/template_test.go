@@ -420,39 +420,122 @@ func check(t *testing.T, shell string, template command.Template, word, want str
 	}
 }
 
-// TestNoInjection makes up texts, most of them nonsense. Whatever ParseTemplate
-// takes, no input may be run.
+// script makes up commands of a shell that are mostly right, with placeholders and
+// lone quotes where they may be.
+type script struct {
+	*rand.Rand
+	strings.Builder
+}
+
+// one writes one of the pieces.
+func (s *script) one(pieces ...string) { s.WriteString(pieces[s.IntN(len(pieces))]) }
+
+func (s *script) commands(depth int) {
+	for range 1 + s.IntN(3) {
+		switch n := s.IntN(12); {
+		case depth > 3 || n < 5:
+			s.WriteString("echo ")
+			s.word(depth + 1)
+			s.one("", " {}", " >/dev/null", " 2>&1", " <<<'x'")
+		case n == 5:
+			s.WriteString("(")
+			s.commands(depth + 1)
+			s.WriteString(")")
+		case n == 6:
+			s.one("case x in x) ", "case x in (x) ", "case {} in *) ")
+			s.commands(depth + 1)
+			s.WriteString(";; esac")
+		case n == 7:
+			s.one("cat <<E", "cat <<'E'", "cat <\\\n<E", "cat <<-E")
+			s.one("\n", "\ndon't\n", "\n'\n", "\n\"\n")
+			s.WriteString("E")
+		case n == 8:
+			s.one("# don't", "# {}", "true # \"", "true #'{}'", "echo x#'", "echo $(:)#'", "echo \\\n# don't", "(:)# don't")
+			s.WriteString("\n")
+		case n == 9:
+			s.one("(( 1 + {} ))", "(( {} ))", "[[ {} == x ]]", "x={}", "y=\"{}\"", "for i in {}; do echo \"$i\"; done", "if true; then echo {}; fi")
+		default:
+			s.one("true", ":", "echo {}", "{ echo {}; }")
+		}
+		s.one("\n", ";", " && ", " | cat\n", " ; ")
+	}
+	s.WriteString(":")
+}
+
+func (s *script) word(depth int) {
+	for range 1 + s.IntN(3) {
+		switch s.IntN(12) {
+		case 0:
+			s.WriteString("'")
+			s.one("{}", "{}", "\"", "$(", "`", "#", "\\", "x {} y", "")
+			s.WriteString("'")
+		case 1, 2:
+			s.WriteString("\"")
+			for range s.IntN(4) {
+				s.one("{}", "{}", "'", "#", "\\\"", "\\\\", "\\$", "$x", "${x}", "${x:-'}", "${x#\"'\"}", " ", "\\{}", "$")
+				s.substitution(depth)
+			}
+			s.WriteString("\"")
+		case 3, 4:
+			s.substitution(depth)
+		case 5:
+			s.one("\\'", "\\\"", "\\#", "\\\\", "\\$", "\\ ")
+		case 6:
+			s.one("$'x\\'y'", "$'\\'' '{}' $'\\''", "$\"x\"", "${x:-{}}", "${x:-'{}'}", "${x:-\"'\"}", "$((1 + 1))", "$(( {} ))", "$[ {} ]", "$x", "$$", "$#", "~", "$", "$\\\n(:)")
+		case 7:
+			s.one(" ", " #", "x#", "[", "=", "2>&1 ", "a\\\n")
+		default:
+			s.one("{}", "{1}", "x{}", "{}{}")
+		}
+	}
+}
+
+func (s *script) substitution(depth int) {
+	if depth > 3 || s.IntN(3) > 0 {
+		return
+	}
+	if s.IntN(4) == 0 {
+		s.one("`echo {}`", "`echo '{}'`", "`echo \\'`", "`echo \"{}\"`")
+		return
+	}
+	s.WriteString("$(")
+	s.commands(depth + 1)
+	s.one("", "\n")
+	s.WriteString(")")
+}
+
+// TestNoInjection makes up scripts. Whatever ParseTemplate takes, no input may be
+// run.
 func TestNoInjection(t *testing.T) {
 	t.Parallel()
-	pieces := []string{"{}", "{}", "{}", "'", "\"", "\\", " ", "\n", "$(", ")", "(", "#", "`", "$", "${", "}", "echo ", "x", "$'", "<<E\n", "E\n", "case x in x) ", ";; esac", "~", ";", "$((", "))", "<", ">/dev/null ", "\\\n", "$x", "{1}", "[", "$[", "]", "&&", "[[ ", " ]]", "$\"", "<(", "=", "2", "!", "function "}
-	attacks := []string{"'; echo PWN''ED; '", "\"; echo PWN''ED; \"", "; echo PWN''ED;", "\necho PWN''ED\n", "$(echo PWN''ED)", "`echo PWN''ED`", "')\necho PWN''ED #", "\")\necho PWN''ED #", "\nE\necho PWN''ED\n",
-		"\\'; echo PWN''ED; #", "a[$(echo PWN''ED >&2)]", "}; echo PWN''ED; {", ";; esac; echo PWN''ED", "'\"; echo PWN''ED; \"'"}
+	attacks := []string{"'; echo PWN\\ED; '", "\"; echo PWN\\ED; \"", "; echo PWN\\ED;", "\necho PWN\\ED\n", "$(echo PWN\\ED >&2)", "`echo PWN\\ED >&2`", "')\necho PWN\\ED #", "\")\necho PWN\\ED #",
+		"\nE\necho PWN\\ED\n", "\\'; echo PWN\\ED; #", "a[$(echo PWN\\ED >&2)]", "}; echo PWN\\ED; {", ";; esac; echo PWN\\ED", "'\"; echo PWN\\ED; \"'", "x'\necho PWN\\ED\n'", "x\"\necho PWN\\ED\n\""}
 	rng := rand.New(rand.NewPCG(3, 1))
 	found := shells(t)
 	taken := 0
-	for n := 0; taken < 400 && n < 100000; n++ {
-		var b strings.Builder
-		for range 2 + rng.IntN(10) {
-			b.WriteString(pieces[rng.IntN(len(pieces))])
-		}
-		template, err := command.ParseTemplate([]string{b.String()}, true, nil)
-		if err != nil || len(template.Words) == 0 || strings.Contains(b.String(), "[[") && strings.Contains(b.String(), "[$") {
+	for range 2000 {
+		s := script{Rand: rng}
+		s.commands(0)
+		template, err := command.ParseTemplate([]string{s.String()}, true, nil)
+		if err != nil {
 			continue
 		}
-		taken++
-		attack := attacks[rng.IntN(len(attacks))]
-		argv, err := template.Expand(command.Input{Seq: 1, Args: []string{attack}}, command.Values{Slot: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(found[taken%len(found)], argv[1:]...)
-		cmd.Dir = t.TempDir() // for redirections
-		if out, _ := cmd.CombinedOutput(); strings.Contains(string(out), "PWNED") {
-			t.Errorf("%q ran the input %q: %q", b.String(), attack, argv[2])
+		for range 2 {
+			taken++
+			attack := attacks[rng.IntN(len(attacks))]
+			argv, err := template.Expand(command.Input{Seq: 1, Args: []string{attack}}, command.Values{Slot: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(found[taken%len(found)], argv[1:]...)
+			cmd.Dir = t.TempDir() // for redirections
+			if out, _ := cmd.CombinedOutput(); strings.Contains(string(out), "PWNED") {
+				t.Errorf("%q ran the input %q: %q", s.String(), attack, argv[2])
+			}
 		}
 	}
-	if taken < 400 {
-		t.Errorf("%d texts were taken, too few", taken)
+	if taken < 300 {
+		t.Errorf("%d scripts were taken, too few", taken)
 	}
 }
 
