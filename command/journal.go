@@ -111,7 +111,8 @@ type JournalOptions struct {
 // half as much again if inputs have moved, and some 60 bytes for each that failed. A
 // new run holds nothing.
 //
-// Todo is for one goroutine; the other methods may be called at the same time.
+// Todo, Skip, Left and Moved are for one goroutine; the other methods may be called at
+// the same time.
 type Journal struct {
 	path   string // of the joblog
 	opts   JournalOptions
@@ -124,7 +125,7 @@ type Journal struct {
 	joblog   joblogWriter
 	specless bool // the inputs are commands from a joblog
 
-	done, failed int // left out by Todo
+	done, failed int // left out
 }
 
 // OpenJournal opens the joblog of a run of spec and the journal beside it, or makes
@@ -388,37 +389,48 @@ func (j *Journal) appendRun(r runRecord) (err error) {
 }
 
 // Todo gives those inputs that are to be run, with all errors of inputs. A
-// *[ChangedError] among them is the last.
+// *[ChangedError] is the last.
 func (j *Journal) Todo(inputs iter.Seq2[Input, error]) iter.Seq2[Input, error] {
 	return func(yield func(Input, error) bool) {
 		for in, err := range inputs {
-			if err == nil && j.opts.Resume != Anew {
-				was := j.past.find(in, !j.bySeq)
-				left := was.left(j.opts.Resume)
-				if left && was&byCommand != 0 {
-					err = j.compareCommand(in)
-				}
-				if left && err == nil {
-					j.done++
-					if was&okay == 0 {
-						j.failed++
-					}
-					continue
-				}
+			skip := false
+			if err == nil {
+				skip, err = j.Skip(in)
 			}
-			if !yield(in, err) || errors.Is(err, ErrChanged) {
+			if !skip && !yield(in, err) || errors.Is(err, ErrChanged) {
 				return
 			}
 		}
 	}
 }
 
-// Left returns how many tasks Todo has left out so far, and how many of them had failed.
-// Call it where Todo is used.
+// Skip tells whether an input is left out of this run. Call it once for each, in their
+// order. The error is a *[ChangedError].
+func (j *Journal) Skip(in Input) (bool, error) {
+	if j.opts.Resume == Anew {
+		return false, nil
+	}
+	was := j.past.find(in, !j.bySeq)
+	if !was.left(j.opts.Resume) {
+		return false, nil
+	}
+	if was&byCommand != 0 {
+		if err := j.compareCommand(in); err != nil {
+			return false, err
+		}
+	}
+	j.done++
+	if was&okay == 0 {
+		j.failed++
+	}
+	return true, nil
+}
+
+// Left returns how many tasks were left out so far, and how many of them had failed.
 func (j *Journal) Left() (done, failed int) { return j.done, j.failed }
 
 // Moved tells whether inputs have turned out to be other ones than those that had their
-// numbers in the earlier run. Call it where Todo is used.
+// numbers in the earlier run.
 func (j *Journal) Moved() bool { return j.past.moved }
 
 // Failed gives the inputs of the tasks that failed in the earlier run, by number: those
