@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -73,7 +74,7 @@ type runOptions struct {
 
 	// What is remembered.
 	joblog       string
-	journal      string
+	changed      bool
 	resume       bool
 	resumeFailed bool
 	retryFailed  bool
@@ -84,6 +85,7 @@ type runOptions struct {
 
 	// Made of them.
 	tags       command.Template
+	haltWhen   command.Halt
 	resultsDir *resultsDir
 
 	stdout, stderr io.Writer
@@ -157,11 +159,11 @@ func (o *runOptions) flagGroups() []flagGroup {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each command before its output")
 
 	f = group("What is remembered")
-	f.StringVar(&o.joblog, "joblog", "", "`file` with a line per task that ended, as GNU parallel writes it")
-	f.StringVar(&o.journal, "journal", "", "`file` that remembers all, also when everything is killed")
-	f.BoolVar(&o.resume, "resume", false, "leave out what the journal or joblog has")
-	f.BoolVar(&o.resumeFailed, "resume-failed", false, "leave out what the journal or joblog has as successful")
-	f.BoolVar(&o.retryFailed, "retry-failed", false, "run again what the journal or joblog has as failed, and nothing else")
+	f.StringVar(&o.joblog, "joblog", "", "`file` with a line per task that ended, as GNU parallel writes it, and beside it FILE.journal, which survives everything")
+	f.BoolVar(&o.resume, "resume", false, "leave out what the --joblog has")
+	f.BoolVar(&o.resumeFailed, "resume-failed", false, "leave out what the --joblog has, unless it failed")
+	f.BoolVar(&o.retryFailed, "retry-failed", false, "run what failed by the --joblog, which knows command and inputs")
+	f.BoolVar(&o.changed, "changed", false, "resume also with another command than that of the --joblog")
 
 	f = group("Other")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the commands and run nothing")
@@ -184,7 +186,7 @@ func (o *runOptions) flagGroups() []flagGroup {
 var flagAliases = map[string]string{
 	"dryrun": "dry-run", "keeporder": "keep-order", "lb": "line-buffer", "linebuffer": "line-buffer",
 	"line-buffered": "line-buffer", "wd": "cwd", "workdir": "cwd", "res": "results", "halt-on-error": "halt",
-	"progress": "bar", "eta": "bar", "xapply": "link", "silent": "no-progress", "memory-free": "memfree",
+	"progress": "bar", "journal": "joblog", "eta": "bar", "xapply": "link", "silent": "no-progress", "memory-free": "memfree",
 	"no-runifempty": "no-run-if-empty", "max-load": "load",
 }
 
@@ -264,23 +266,64 @@ func (o *runOptions) run(ctx context.Context, f *pflag.FlagSet, args []string) e
 	if err := o.settle(f); err != nil {
 		return err
 	}
-	source, err := o.source(given)
-	if err != nil {
-		return err
-	}
-	spec, err := o.spec(words, source.Columns())
+	p, err := o.plan(f, words, given)
 	if err != nil {
 		return err
 	}
 	if o.dryRun {
-		return o.print(ctx, spec, source)
+		err = o.print(ctx, p)
+	} else {
+		err = o.runAll(ctx, p)
 	}
-	if o.results != "" {
-		if o.resultsDir, err = newResultsDir(o.results, source.Columns()); err != nil {
-			return err
+	if p.journal != nil {
+		if failed := p.journal.Close(); err == nil {
+			err = failed
 		}
 	}
-	return o.runAll(ctx, spec, source, o.countable(given))
+	return err
+}
+
+// runPlan is what is to be run.
+type runPlan struct {
+	spec    command.Spec
+	inputs  iter.Seq2[command.Input, error]
+	count   func() (*command.Source, error) // all inputs once more, nil if they can be read once only
+	journal *command.Journal                // nil without a --joblog
+}
+
+func (o *runOptions) plan(f *pflag.FlagSet, words []string, given []argSource) (p runPlan, err error) {
+	if o.retryFailed {
+		if p.journal, p.spec, err = o.openFailed(f, words, given); err != nil {
+			return p, err
+		}
+		p.inputs = p.journal.Failed()
+	} else {
+		source, err := o.source(given)
+		if err != nil {
+			return p, err
+		}
+		if p.spec, err = o.spec(words, source.Columns()); err != nil {
+			return p, err
+		}
+		if !o.dryRun {
+			if err := o.checkProgram(p.spec.Template); err != nil {
+				return p, err
+			}
+		}
+		if p.journal, err = o.openJournal(p.spec); err != nil {
+			return p, err
+		}
+		p.count = o.countable(given)
+		if p.inputs = source.Inputs(); p.journal != nil {
+			p.inputs = p.journal.Todo(p.inputs)
+		}
+	}
+	if o.results != "" && !o.dryRun {
+		if o.resultsDir, err = newResultsDir(o.results, p.spec.Template.Columns); err != nil && p.journal != nil {
+			err = errors.Join(err, p.journal.Close())
+		}
+	}
+	return p, err
 }
 
 // settle refuses flags that contradict each other, and fills in what they leave open.
@@ -336,6 +379,13 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 	}
 	if o.verbose && (o.json || o.results != "") {
 		return usagef("--verbose does not go with %s, which has the command", printing[0])
+	}
+	if o.results != "" {
+		o.keepOrder = false // each has its own files
+	}
+	var err error
+	if o.haltWhen, err = command.ParseHalt(o.halt); err != nil {
+		return &usageError{err}
 	}
 	if o.tag && o.tagstring == "" {
 		o.tagstring = "{}"
@@ -440,13 +490,18 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 	if o.maxMemory.n > 0 && runtime.GOOS != "linux" {
 		return spec, usagef("--max-memory works on Linux only")
 	}
+	spec.Capture = o.capture()
+	return spec, nil
+}
+
+func (o *runOptions) capture() command.Capture {
 	switch {
 	case o.lineBuffer:
-		spec.Capture = command.ByLine
+		return command.ByLine
 	case o.ungroup:
-		spec.Capture = command.Ungrouped
+		return command.Ungrouped
 	}
-	return spec, nil
+	return command.Grouped
 }
 
 // checkProgram refuses a program that is nowhere, once instead of for each input.

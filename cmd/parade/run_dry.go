@@ -10,43 +10,35 @@ import (
 )
 
 // print prints the commands that would run.
-func (o *runOptions) print(ctx context.Context, spec command.Spec, source *command.Source) error {
-	memory, err := o.remember(spec)
-	if err != nil {
-		return err
-	}
-	defer memory.close()
+func (o *runOptions) print(ctx context.Context, p runPlan) error {
 	quit := make(chan struct{})
 	defer close(quit)
-	items := reader(source, quit)
+	items := reader(p.inputs, nil, quit)
 	out := bufio.NewWriterSize(o.stdout, 64<<10)
 	for {
 		var it item
-		var ok bool
 		select {
-		case it, ok = <-items:
+		case it = <-items:
 		default:
 			if err := out.Flush(); err != nil { // the inputs come slowly: show what there is
 				return o.printed(err)
 			}
 			select {
-			case it, ok = <-items:
+			case it = <-items:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
 		switch {
-		case !ok:
+		case it.end:
 			return o.printed(out.Flush())
 		case it.err != nil:
 			if err := out.Flush(); err != nil {
 				return o.printed(err)
 			}
-			return &inputError{it.err}
-		case memory.skip(it.input):
-			continue
+			return listError(it.err)
 		}
-		argv, err := expandForShow(spec, it.input)
+		argv, err := expandForShow(p.spec, it.input)
 		if err != nil {
 			return &inputError{err}
 		}

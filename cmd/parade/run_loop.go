@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/signal"
 	"slices"
@@ -19,32 +20,36 @@ import (
 
 // loop is one run: it starts tasks, takes their results, and knows when to end.
 type loop struct {
-	o     *runOptions
-	spec  command.Spec
-	out   *printer
-	begun time.Time
-	slots chan struct{} // taken by a task from before its start until its result is dealt with
-	gate  gate
+	o       *runOptions
+	spec    command.Spec
+	journal *command.Journal // nil without a --joblog
+	out     *printer
+	begun   time.Time
+	slots   chan struct{} // taken by a task from before its start until its result is dealt with
+	gate    gate
 
 	stop func(why error) // start no more
 	kill func(why error) // and end those that run
 
 	stopping <-chan struct{}
 
-	mu      sync.Mutex
-	running map[int]*runningTask // by Seq
-	order   map[int]int          // Seq by index, of those that run
-	read    int                  // inputs
-	ended   bool                 // there are no more inputs
-	skipped int                  // by the journal, or as their outputs are whole
-	done    int
-	failed  int
-	holding string // why no task is started now
-	why     error  // of the end before the last input
-	killed  bool
+	mu         sync.Mutex
+	running    map[int]*runningTask // by Seq
+	order      map[int]int          // Seq by index, of those that run
+	read       int                  // inputs
+	ended      bool                 // there are no more inputs
+	left       int                  // inputs that an earlier run has done, or failed at
+	leftFailed int
+	skipped    int // tasks whose outputs are whole
+	done       int
+	failed     int
+	holding    string // why no task is started now
+	why        error  // of the end before the last input
+	killed     bool
 
-	total    atomic.Int64 // inputs, 0 unless they could be counted
-	failures []failure
+	total     atomic.Int64 // inputs, 0 unless they could be counted
+	failures  []failure
+	unprinted bool // some output is lost
 }
 
 // runningTask is a task that was started.
@@ -66,46 +71,24 @@ type failure struct {
 	again   string
 }
 
-// item is an input or why there is none.
-type item struct {
-	input command.Input
-	err   error
-}
-
-// reader reads inputs in a goroutine of its own, as reading can block for ever.
-func reader(source *command.Source, quit <-chan struct{}) <-chan item {
-	items := make(chan item, 256)
-	go func() {
-		defer close(items)
-		for in, err := range source.Inputs() {
-			select {
-			case items <- item{in, err}:
-			case <-quit:
-				return
-			}
-		}
-	}()
-	return items
-}
-
 // runAll runs the command for every input.
-func (o *runOptions) runAll(ctx context.Context, spec command.Spec, source *command.Source, recount func() (*command.Source, error)) (err error) {
-	if err := o.checkProgram(spec.Template); err != nil {
-		return err
-	}
-	memory, err := o.remember(spec)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if failed := memory.close(); err == nil {
-			err = failed
+func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
+	total := 0
+	if o.haltWhen.NeedsTotal() {
+		if p.inputs, total, err = hold(ctx, p.inputs); err != nil {
+			return err
 		}
-	}()
-	if spec.Spill, err = o.spill(); err != nil {
+		if p.journal != nil {
+			left, _ := p.journal.Left()
+			total += left
+		}
+	}
+	if p.spec.Spill, err = o.spill(); err != nil {
 		return err
 	}
-	defer o.removeSpill(spec.Spill)
+	if p.spec.Spill != "" {
+		defer os.RemoveAll(p.spec.Spill) // what is left is in a folder for such things
+	}
 	ex, err := openExecutor(ctx, o.on)
 	if err != nil {
 		return err
@@ -116,7 +99,7 @@ func (o *runOptions) runAll(ctx context.Context, spec command.Spec, source *comm
 	defer cancel()
 	stopping := make(chan struct{})
 	l := &loop{
-		o: o, spec: spec, begun: time.Now(), slots: make(chan struct{}, o.jobs.n), stopping: stopping,
+		o: o, spec: p.spec, journal: p.journal, begun: time.Now(), slots: make(chan struct{}, o.jobs.n), stopping: stopping,
 		running: map[int]*runningTask{}, order: map[int]int{},
 		gate: gate{delay: o.delay.d, load: o.load.n, memfree: o.memfree.n},
 	}
@@ -136,14 +119,15 @@ func (o *runOptions) runAll(ctx context.Context, spec command.Spec, source *comm
 		l.mu.Unlock()
 		cancel()
 	}
-	bar := newRunProgress(o, l, recount)
+	l.total.Store(int64(total))
+	bar := newRunProgress(o, l, p.count)
 	l.out = newPrinter(o, bar)
 	release := l.watchSignals(ctx)
 	defer release()
 
 	ctx = command.WithWatch(ctx, l.watch())
 	bar.start()
-	streamed := l.results(ctx, ex, memory, source)
+	streamed := l.results(ctx, ex, p.inputs)
 	bar.end()
 	command.Wait()
 	if err := l.out.flush(); err != nil && l.why == nil {
@@ -154,49 +138,60 @@ func (o *runOptions) runAll(ctx context.Context, spec command.Spec, source *comm
 
 // results starts the tasks and takes their results. It returns the error of the
 // stream itself.
-func (l *loop) results(ctx context.Context, ex parade.Executor, memory *memory, source *command.Source) error {
-	inputs := l.feed(reader(source, l.stopping), memory)
+func (l *loop) results(ctx context.Context, ex parade.Executor, inputs iter.Seq2[command.Input, error]) error {
 	var held heldResults
-	for r := range parade.Stream(ctx, ex, parade.Bind(command.Run, l.spec), inputs,
+	for r := range parade.Stream(ctx, ex, parade.Bind(command.Run, l.spec), l.feed(reader(inputs, l.journal, l.stopping)),
 		parade.Unordered(), parade.BatchSize(1), parade.CollectErrors(), parade.InFlight(2*l.o.jobs.n, 64<<20)) {
 		if r.Index < 0 {
 			return r.Err
 		}
 		res := l.result(r)
-		if l.o.keepOrder {
+		switch {
+		case !l.o.keepOrder && res != nil:
+			l.print(res)
+			l.note(res)
+		case l.o.keepOrder:
+			if res != nil && !l.out.prints(res) {
+				l.note(res) // an end of this program would lose nothing of it
+			}
 			held.put(r.Index, res)
 			for {
 				res, ok := held.next()
 				if !ok {
 					break
 				}
-				l.deliver(res, memory)
+				l.turn(res)
 			}
 			l.gate.held.Store(held.bytes)
-		} else {
-			l.deliver(res, memory)
 		}
 		<-l.slots
 	}
 	// What is left comes after one that was ended.
 	for _, res := range held.rest() {
-		l.deliver(res, memory)
+		l.turn(res)
 	}
 	return nil
 }
 
+// turn is for a result whose turn has come.
+func (l *loop) turn(res *command.Result) {
+	if res != nil && l.out.prints(res) {
+		l.print(res)
+		l.note(res)
+	}
+}
+
 // feed gives the inputs, each when there is a slot for it and nothing forbids to
 // start it.
-func (l *loop) feed(items <-chan item, memory *memory) func(func(command.Input) bool) {
+func (l *loop) feed(items <-chan item) iter.Seq[command.Input] {
 	return func(yield func(command.Input) bool) {
-		index := 0
-		for {
+		for index := 0; ; index++ {
 			select {
 			case <-l.stopping:
 				return
 			case l.slots <- struct{}{}:
 			}
-			in, ok := l.next(items, memory)
+			in, ok := l.next(items)
 			if !ok || !l.gate.wait(l) || l.stopped() {
 				return
 			}
@@ -204,7 +199,6 @@ func (l *loop) feed(items <-chan item, memory *memory) func(func(command.Input) 
 			if !yield(in) {
 				return
 			}
-			index++
 		}
 	}
 }
@@ -218,36 +212,33 @@ func (l *loop) stopped() bool {
 	}
 }
 
-// next gives the next input that is not to be left out.
-func (l *loop) next(items <-chan item, memory *memory) (command.Input, bool) {
-	for {
-		var it item
-		var ok bool
-		select {
-		case <-l.stopping:
-			return it.input, false
-		case it, ok = <-items:
-		}
-		if it.err != nil {
-			l.stop(&inputError{it.err})
-			return it.input, false
-		}
-		skip := ok && memory.skip(it.input)
-		l.mu.Lock()
-		switch {
-		case !ok:
-			l.ended = true
-		case skip:
-			l.read++
-			l.skipped++
-		default:
-			l.read++
-		}
-		l.mu.Unlock()
-		if !skip {
-			return it.input, ok
-		}
+// next gives the next input.
+func (l *loop) next(items <-chan item) (command.Input, bool) {
+	var it item
+	select {
+	case <-l.stopping:
+		return it.input, false
+	case it = <-items:
 	}
+	l.mu.Lock()
+	l.left, l.leftFailed = it.left, it.leftFailed
+	if l.ended = it.end; !it.end && it.err == nil {
+		l.read++
+	}
+	l.mu.Unlock()
+	if it.err != nil {
+		l.stop(listError(it.err))
+	}
+	return it.input, !it.end && it.err == nil
+}
+
+// listError is for inputs that cannot be read or, when a run is resumed, are others
+// than they were.
+func listError(err error) error {
+	if errors.Is(err, command.ErrChanged) {
+		return journalError(err)
+	}
+	return &inputError{err}
 }
 
 // start notes a task that is about to be handed out.
@@ -262,16 +253,21 @@ func (l *loop) start(index int, in command.Input) {
 	l.order[index] = in.Seq
 }
 
-// result counts a task that has ended.
+// result counts a task that has ended, and ends the run if the user wants that then.
+// It gives nil for one that was ended with the run.
 func (l *loop) result(r parade.Result[command.Result]) *command.Result {
+	res, err := command.ResultOf(r)
 	l.mu.Lock()
 	seq := l.order[r.Index]
 	input := l.running[seq].input
+	if err != nil && l.killed { // it stays among those that run
+		l.mu.Unlock()
+		return nil
+	}
 	delete(l.order, r.Index)
 	delete(l.running, seq)
 	l.mu.Unlock()
 
-	res, err := command.ResultOf(r)
 	if err != nil { // the command was never run, or its worker is gone
 		res = command.Result{Seq: input.Seq, Args: input.Args, Exit: command.ExitFault, Fault: faultText(err), Start: time.Now()}
 		if res.Argv, err = expandForShow(l.spec, input); err == nil {
@@ -280,6 +276,9 @@ func (l *loop) result(r parade.Result[command.Result]) *command.Result {
 		if errors.Is(r.Err, command.ErrSpec) {
 			l.stop(errors.New(res.Fault)) // each of the others would say the same
 		}
+	}
+	if res.Exit != 0 && len(l.failures) < mostFailures {
+		l.failures = append(l.failures, l.failure(&res))
 	}
 	l.mu.Lock()
 	switch {
@@ -290,9 +289,16 @@ func (l *loop) result(r parade.Result[command.Result]) *command.Result {
 	default:
 		l.done++
 	}
+	tally := command.Tally{Done: l.done + l.failed + l.skipped + l.left, Failed: l.failed + l.leftFailed, Total: int(l.total.Load())}
+	if l.ended {
+		tally.Total = l.read + l.left
+	}
 	l.mu.Unlock()
-	if res.Exit != 0 && len(l.failures) < mostFailures {
-		l.failures = append(l.failures, l.failure(&res))
+	switch why := (&haltedError{l.o.haltWhen}); l.o.haltWhen.After(res.Exit != 0, tally) {
+	case command.HaltNow:
+		l.kill(why)
+	case command.HaltSoon:
+		l.stop(why)
 	}
 	return &res
 }
@@ -306,13 +312,21 @@ func faultText(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "parade: "), "command: ")
 }
 
-// deliver prints what a task printed, and then, not before, notes it as done.
-func (l *loop) deliver(res *command.Result, memory *memory) {
+// print prints what a task printed.
+func (l *loop) print(res *command.Result) {
 	if err := l.out.task(res); err != nil {
 		l.lost(err)
+		l.unprinted = true
+	}
+}
+
+// note writes down a task as done: after what it printed was printed, so that a run
+// that is resumed loses nothing.
+func (l *loop) note(res *command.Result) {
+	if l.journal == nil || l.unprinted {
 		return
 	}
-	if err := memory.record(res); err != nil {
+	if err := l.journal.Add(*res); err != nil {
 		l.stop(err)
 	}
 }
@@ -442,5 +456,8 @@ func (h *heldResults) rest() []*command.Result {
 
 // heldBytes is about what a result takes.
 func heldBytes(res *command.Result) int64 {
+	if res == nil {
+		return 0
+	}
 	return int64(1000 + 2*len(res.Command) + len(res.Stdout.Data) + len(res.Stderr.Data))
 }

@@ -29,6 +29,17 @@ func newPrinter(o *runOptions, bar *runProgress) *printer {
 	}
 }
 
+// prints tells whether a task has something to print.
+func (p *printer) prints(res *command.Result) bool {
+	switch {
+	case p.results != nil || p.o.json:
+		return true
+	case p.o.lineBuffer || p.o.ungroup: // it is printed; what there is, is for the summary
+		return false
+	}
+	return p.o.verbose || res.Stdout.Size > 0 || res.Stderr.Size > 0
+}
+
 // task prints what a task printed, and removes it.
 func (p *printer) task(res *command.Result) error {
 	defer func() {
@@ -36,14 +47,12 @@ func (p *printer) task(res *command.Result) error {
 		res.Stderr.Remove()
 	}()
 	switch {
+	case !p.prints(res):
+		return nil
 	case p.results != nil:
 		return p.results.save(res)
 	case p.o.json:
 		return p.write(func() error { return writeJSON(p.stdout, res) })
-	case !p.o.verbose && res.Stdout.Size == 0 && res.Stderr.Size == 0:
-		return nil
-	case p.o.lineBuffer || p.o.ungroup: // it is printed; the rest is for the summary
-		return nil
 	}
 	tag := ""
 	if p.o.tagstring != "" {

@@ -147,15 +147,15 @@ func (l *loop) state() runState {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := runState{total: int(l.total.Load()), done: l.done, failed: l.failed, skipped: l.skipped, running: len(l.running), holding: l.holding, stopping: l.why != nil}
+	s := runState{total: int(l.total.Load()), done: l.done, failed: l.failed, skipped: l.skipped + l.left, running: len(l.running), holding: l.holding, stopping: l.why != nil}
 	if l.ended {
-		s.total = l.read
+		s.total = l.read + l.left
 	}
 	if passed := now.Sub(l.begun).Seconds(); passed > 0 {
 		s.rate = float64(s.done+s.failed) / passed
 	}
 	if s.rate > 0 && s.total > 0 {
-		s.left = time.Duration(float64(s.total-s.finished()) / s.rate * float64(time.Second))
+		s.left = time.Duration(float64(max(0, s.total-s.finished())) / s.rate * float64(time.Second))
 	}
 	var slowest *runningTask
 	for _, t := range l.running {

@@ -81,7 +81,7 @@ func (e *failedError) Error() string { return e.text }
 // the run ends with. streamed is that of the stream itself.
 func (l *loop) summary(streamed error) error {
 	l.mu.Lock()
-	s, why, killed := runState{done: l.done, failed: l.failed, skipped: l.skipped, running: len(l.running)}, l.why, l.killed
+	s, why, killed := runState{done: l.done, failed: l.failed, skipped: l.skipped + l.left, running: len(l.running)}, l.why, l.killed
 	l.mu.Unlock()
 	if errors.Is(why, errClosedPipe) {
 		return why
@@ -103,9 +103,9 @@ func (l *loop) summary(streamed error) error {
 	err := why
 	if halted := (*haltedError)(nil); errors.As(why, &halted) {
 		err = nil
-		counts += "; ended early: " + halted.text
-		if halted.success {
-			s.failed = 0
+		counts += "; " + halted.Error()
+		if halted.halt.Why == command.HaltSuccess {
+			s.failed = 0 // it has what it was for
 		}
 	}
 	if err == nil && streamed != nil && !killed {

@@ -85,7 +85,7 @@ func (t *terminal) note(text string) {
 
 // complain writes the error that ends a command.
 func (t *terminal) complain(err error) {
-	text := strings.TrimPrefix(err.Error(), "parade: ")
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "parade: "), "command: ")
 	t.printf("%s %s\n", t.bold(t.red("parade:")), text)
 }
 
