@@ -162,27 +162,28 @@ func (l *ledger) replay(want ledgerHead, r journal.Record) error {
 	return nil
 }
 
-// closeLedger lets others have the file. The next call of the same function has the
-// next number if this one has all its results.
+// closeLedger lets others have the file.
 func (j *Job) closeLedger() {
-	l := j.ledger
-	if l == nil {
+	if j.ledger == nil {
 		return
 	}
-	err := l.file.Close()
+	err := j.ledger.file.Close()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err == nil {
 		j.err = err
 	}
-	if j.err == nil && j.complete && j.tally.done == j.known {
-		endedCalls.Lock()
-		if endedCalls.n == nil {
-			endedCalls.n = map[counted]int{}
-		}
-		endedCalls.n[l.done]++
-		endedCalls.Unlock()
+}
+
+// ended counts a call whose caller has all its results. A call that comes short of that
+// has the same number as the next, which continues it.
+func (l *ledger) ended() {
+	endedCalls.Lock()
+	defer endedCalls.Unlock()
+	if endedCalls.n == nil {
+		endedCalls.n = map[counted]int{}
 	}
+	endedCalls.n[l.done]++
 }
 
 // inputSum stands for an input.

@@ -96,10 +96,14 @@ func (j *Job) runOn(ctx context.Context, ex Executor) {
 	<-j.finished
 }
 
-// result is the error of an ended job, nil when everything has a result.
+// result is the error of an ended job whose results have all been taken, nil when
+// everything has one.
 func (j *Job) result(failed []*TaskError, unfinished func(known int) []Range) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.ledger != nil && j.err == nil && j.complete && j.tally.done == j.known {
+		j.ledger.ended()
+	}
 	if j.err == nil && len(failed) == 0 {
 		return nil
 	}

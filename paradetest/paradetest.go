@@ -92,6 +92,7 @@ var groups = []group{
 	{"options", optionTests},
 	{"jobs", jobTests},
 	{"account", accountTests},
+	{"journal", journalTests},
 	{"close", closeTests},
 }
 
