@@ -97,18 +97,23 @@ type flagGroup struct {
 	flags *pflag.FlagSet
 }
 
-// flagGroups makes the flags. Names and letters are those of GNU parallel where it
-// has the like.
-func (o *runOptions) flagGroups() []flagGroup {
-	var groups []flagGroup
-	group := func(title string) *pflag.FlagSet {
-		f := pflag.NewFlagSet(title, pflag.ContinueOnError)
-		f.SortFlags = false
-		groups = append(groups, flagGroup{title, f})
-		return f
+// flags makes the flags. Names and letters are those of GNU parallel where it has the
+// like.
+func (o *runOptions) flags(f *pflag.FlagSet) {
+	// Those made since the last call stand under a heading or, without one, are not
+	// shown.
+	group := func(title string) {
+		f.VisitAll(func(flag *pflag.Flag) {
+			switch {
+			case flag.Hidden || flag.Annotations != nil:
+			case title == "":
+				flag.Hidden = true
+			default:
+				flag.Annotations = map[string][]string{groupKey: {title}}
+			}
+		})
 	}
 
-	f := group("Inputs")
 	f.StringArrayVarP(&o.files, "arg-file", "a", nil, "`file` of inputs, one a line; - is standard input; as :::: does")
 	f.BoolVarP(&o.null, "null", "0", false, "inputs end with a NUL byte, as those of find -print0")
 	f.StringVarP(&o.colsep, "colsep", "C", "", "`regexp` that divides an input into columns {1} {2}")
@@ -120,16 +125,16 @@ func (o *runOptions) flagGroups() []flagGroup {
 	f.BoolVarP(&o.skipEmpty, "no-run-if-empty", "r", false, "leave out inputs that are empty or blank")
 	f.BoolVar(&o.shuf, "shuf", false, "take the inputs in random order")
 	f.Uint64Var(&o.seed, "seed", 0, "`number` that makes the order of --shuf the same again")
+	group("Inputs")
 
-	f = group("Where and when")
 	f.VarP(&o.jobs, "jobs", "j", "how many run at the same time: `N`, N% of the cores, +N, -N, or 0 for as many as possible (default: one per core)")
 	f.StringVar(&o.on, "on", "threads", "`executor`: "+strings.Join(executorKinds, ", ")+", or with a number of workers such as processes:4")
 	f.Var(&o.delay, "delay", "`time` between two starts, such as 0.5 or 2s")
 	f.Var(&o.load, "load", "start nothing while so `many` processes compute, or N% of the cores")
 	f.Var(&o.memfree, "memfree", "start nothing while less than this `size` of memory is free, such as 4G")
 	f.StringVar(&o.halt, "halt", "never", "when to end early: `soon|now,fail|success|done=N|N%`")
+	group("Where and when")
 
-	f = group("Each command")
 	f.BoolVar(&o.shell, "shell", false, "let a shell run the command; inputs are quoted for it")
 	f.StringVar(&o.cwd, "cwd", "", "`folder` to run in; may have placeholders")
 	f.StringArrayVar(&o.env, "env", nil, "`NAME=value` in its environment")
@@ -141,14 +146,14 @@ func (o *runOptions) flagGroups() []flagGroup {
 	f.Var(&o.maxMemory, "max-memory", "`size` of memory that each of its processes may take")
 	f.IntVar(&o.threads, "threads", 0, "`number` of inner threads (OpenMP, BLAS) that it is told to use (default: its share of the cores)")
 	f.BoolVar(&o.scratch, "scratch", false, "give it an empty folder {scratch}, removed afterwards")
+	group("Each command")
 
-	f = group("Files that it makes")
 	f.StringArrayVar(&o.outputs, "output", nil, "`file` that it must make; it is told a temporary name, {out}")
 	f.StringVar(&o.check, "check", "", "`command` that must accept an output, such as \"gzip -t {out}\"")
 	f.StringArrayVar(&o.inputs, "input", nil, "`file` that it reads: an output that is newer is not made again (default: files among its arguments)")
 	f.BoolVar(&o.force, "force", false, "make again also what is there")
+	group("Files that it makes")
 
-	f = group("What it prints")
 	f.BoolVarP(&o.keepOrder, "keep-order", "k", false, "print in the order of the inputs")
 	f.BoolVar(&o.tag, "tag", false, "begin each line with the input and a tab")
 	f.StringVar(&o.tagstring, "tagstring", "", "begin each line with this `text`, which may have placeholders, and a tab")
@@ -157,37 +162,35 @@ func (o *runOptions) flagGroups() []flagGroup {
 	f.StringVar(&o.results, "results", "", "print nothing, save it in this `folder`, or in files of a name with placeholders")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per task")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each command before its output")
+	group("What it prints")
 
-	f = group("What is remembered")
 	f.StringVar(&o.joblog, "joblog", "", "`file` with a line per task that ended, as GNU parallel writes it, and beside it FILE.journal, which survives everything")
 	f.BoolVar(&o.resume, "resume", false, "leave out what the --joblog has")
 	f.BoolVar(&o.resumeFailed, "resume-failed", false, "leave out what the --joblog has, unless it failed")
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "run what failed by the --joblog, which knows command and inputs")
 	f.BoolVar(&o.changed, "changed", false, "resume also with another command than that of the --joblog")
+	group("What is remembered")
 
-	f = group("Other")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the commands and run nothing")
 	f.BoolVar(&o.bar, "bar", false, "show progress where it would not be, as with --ungroup")
 	f.BoolVar(&o.noProgress, "no-progress", false, "show neither progress nor a summary; failures are shown")
+	group("Other")
 
 	// What GNU parallel has twice, or does by itself here.
-	f = group("")
 	f.VarP(&o.jobs, "max-procs", "P", "--jobs")
 	f.IntVarP(&o.maxArgs, "max-replace-args", "N", 1, "--max-args")
 	f.BoolP("quote", "q", false, "inputs are always quoted")
 	f.Bool("plus", false, "its placeholders always work")
 	f.Bool("group", false, "the default")
 	f.Bool("will-cite", false, "nobody asks")
-	f.VisitAll(func(flag *pflag.Flag) { flag.Hidden = true })
-	return groups
+	group("")
 }
 
 // flagAliases are further names of flags.
 var flagAliases = map[string]string{
 	"dryrun": "dry-run", "keeporder": "keep-order", "lb": "line-buffer", "linebuffer": "line-buffer",
 	"line-buffered": "line-buffer", "wd": "cwd", "workdir": "cwd", "res": "results", "halt-on-error": "halt",
-	"progress": "bar", "journal": "joblog", "eta": "bar", "xapply": "link", "silent": "no-progress", "memory-free": "memfree",
-	"no-runifempty": "no-run-if-empty", "max-load": "load",
+	"progress": "bar", "journal": "joblog", "eta": "bar", "xapply": "link", "jl": "joblog",
 }
 
 func newRunCommand() *cobra.Command {
@@ -222,10 +225,9 @@ When something failed the exit code is 3, and the summary says how to run it aga
   parade run -j 4 'sort {} > {.}.sorted' :::: list.txt
   parade run --output '{.}_s.nii.gz' -- 3dBlurToFWHM -quiet -input {} -FWHM 6 -prefix {out} :::: subjects.txt
   parade run --csv --header : -- ./fit --rate {rate} --seed {seed} :::: table.csv
-  parade run --journal run.log --resume --retries 2 --timeout 1h ./analyse.sh ::: sub-*
+  parade run --joblog run.log --resume --retries 2 --timeout 1h ./analyse.sh ::: sub-*
   find . -name '*.wav' -print0 | parade run -0 --dry-run lame {} {.}.mp3`,
 	}
-	groups := o.flagGroups()
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.SetInterspersed(false) // flags behind the command are the command's
@@ -235,10 +237,10 @@ When something failed the exit code is 3, and the summary says how to run it aga
 		}
 		return pflag.NormalizedName(name)
 	})
-	for _, g := range groups {
-		f.AddFlagSet(g.flags)
-	}
-	setGroupedUsage(cmd, groups)
+	o.flags(f)
+	cmd.InitDefaultHelpFlag()
+	f.Lookup("help").Annotations = map[string][]string{groupKey: {"Other"}}
+	setGroupedUsage(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 		return o.run(cmd.Context(), f, args)
@@ -246,15 +248,38 @@ When something failed the exit code is 3, and the summary says how to run it aga
 	return cmd
 }
 
-// setGroupedUsage shows a command's flags under headings.
-func setGroupedUsage(cmd *cobra.Command, groups []flagGroup) {
+// groupKey is the annotation of a flag with the heading that it stands under.
+const groupKey = "group"
+
+// flagGroups gives the flags of a command by their headings, without hidden ones.
+func flagGroups(cmd *cobra.Command) []flagGroup {
+	var groups []flagGroup
+	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		title := "Options"
+		if a := f.Annotations[groupKey]; len(a) > 0 {
+			title = a[0]
+		}
+		i := slices.IndexFunc(groups, func(g flagGroup) bool { return g.title == title })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, flagGroup{title, pflag.NewFlagSet(title, pflag.ContinueOnError)})
+			groups[i].flags.SortFlags = false
+		}
+		groups[i].flags.AddFlag(f)
+	})
+	return groups
+}
+
+// setGroupedUsage shows a command's flags under their headings.
+func setGroupedUsage(cmd *cobra.Command) {
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		out := cmd.OutOrStderr()
 		fmt.Fprintf(out, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
-		for _, g := range groups {
-			if g.title != "" {
-				fmt.Fprintf(out, "\n%s:\n%s", g.title, g.flags.FlagUsages())
-			}
+		for _, g := range flagGroups(cmd) {
+			fmt.Fprintf(out, "\n%s:\n%s", g.title, g.flags.FlagUsages())
 		}
 		return nil
 	})

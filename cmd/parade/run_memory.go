@@ -66,6 +66,9 @@ func (o *runOptions) openFailed(f *pflag.FlagSet, words []string, given []argSou
 		return nil, command.Spec{}, usagef("--retry-failed takes command and inputs from the joblog; leave them out")
 	}
 	j, spec, err := command.OpenFailed(o.joblog, o.dryRun)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, spec, &inputError{err}
+	}
 	if err != nil {
 		return nil, spec, journalError(err)
 	}
@@ -99,7 +102,7 @@ func journalError(err error) error {
 		return nil
 	case errors.Is(err, command.ErrChanged):
 		return usagef("%w; --changed says so", err)
-	case errors.Is(err, command.ErrJoblog), errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, command.ErrJoblog):
 		return &inputError{err}
 	}
 	return err
