@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -89,6 +90,11 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 	if p.spec.Spill != "" {
 		defer os.RemoveAll(p.spec.Spill) // what is left is in a folder for such things
 	}
+	// A command is waited for in a system call. With a processor left over the Go
+	// scheduler does not hurry to take one away from such a call: a start then costs
+	// about 2 % less.
+	cores := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(cores, min(2*o.jobs.n, 4*cores)))
 	ex, err := openExecutor(ctx, o.on)
 	if err != nil {
 		return err

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/parade-go/parade/command"
+	"github.com/parade-go/parade/internal/cores"
+)
+
+func TestSplitArgs(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		args    string
+		cmd     []string
+		sources []argSource
+	}{
+		"no source":  {"echo -n {}", []string{"echo", "-n", "{}"}, nil},
+		"no command": {"::: a b", nil, []argSource{{":::", []string{"a", "b"}}}},
+		"several": {"echo ::: a :::+ b :::: f ::::+ - g", []string{"echo"}, []argSource{
+			{":::", []string{"a"}}, {":::+", []string{"b"}}, {"::::", []string{"f"}}, {"::::+", []string{"-", "g"}},
+		}},
+		"empty source":         {"echo :::", []string{"echo"}, []argSource{{separator: ":::"}}},
+		"more colons are text": {"echo ::::: ::: a::: :::x", []string{"echo", ":::::"}, []argSource{{":::", []string{"a:::", ":::x"}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd, sources := splitArgs(strings.Fields(tc.args))
+			if diff := cmp.Diff(tc.cmd, cmd); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(tc.sources, sources, cmp.AllowUnexported(argSource{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRunValues(t *testing.T) {
+	t.Parallel()
+	all := cores.Granted()
+	const bad = -1
+	jobs := func(text string) int64 {
+		var v jobsValue
+		if v.Set(text) != nil {
+			return bad
+		}
+		return int64(v.n)
+	}
+	seconds := func(text string) int64 {
+		var v secondsValue
+		if v.Set(text) != nil {
+			return bad
+		}
+		return int64(v.d / time.Millisecond)
+	}
+	bytes := func(text string) int64 {
+		var v bytesValue
+		if v.Set(text) != nil {
+			return bad
+		}
+		return v.n
+	}
+	load := func(text string) int64 {
+		var v loadValue
+		if v.Set(text) != nil {
+			return bad
+		}
+		return int64(1000 * v.n)
+	}
+	for _, tc := range []struct {
+		name string
+		of   func(string) int64
+		text string
+		want int64
+	}{
+		{"jobs", jobs, "4", 4},
+		{"jobs", jobs, "0", 0},
+		{"jobs", jobs, "100%", int64(all)},
+		{"jobs", jobs, "200%", int64(2 * all)},
+		{"jobs", jobs, "1%", 1},
+		{"jobs", jobs, "+2", int64(all + 2)},
+		{"jobs", jobs, "-1000", 1},
+		{"jobs", jobs, "1.5", bad},
+		{"jobs", jobs, "+5%", bad},
+		{"jobs", jobs, "", bad},
+		{"jobs", jobs, "NaN", bad},
+		{"jobs", jobs, "1e99", bad},
+		{"time", seconds, "10", 10_000},
+		{"time", seconds, "1.5", 1_500},
+		{"time", seconds, ".5", 500},
+		{"time", seconds, "90s", 90_000},
+		{"time", seconds, "1h30m", 5_400_000},
+		{"time", seconds, "2d", 172_800_000},
+		{"time", seconds, "200ms", 200},
+		{"time", seconds, "0", 0},
+		{"time", seconds, "-1", bad},
+		{"time", seconds, "NaN", bad},
+		{"time", seconds, "NaNd", bad},
+		{"time", seconds, "1e300", bad},
+		{"time", seconds, "-1d", bad},
+		{"time", seconds, "200%", bad},
+		{"time", seconds, "", bad},
+		{"size", bytes, "1000", 1000},
+		{"size", bytes, "1k", 1000},
+		{"size", bytes, "1K", 1024},
+		{"size", bytes, "1KiB", 1024},
+		{"size", bytes, "1.5G", 3 << 29},
+		{"size", bytes, "2MB", 2 << 20},
+		{"size", bytes, "1t", 1e12},
+		{"size", bytes, "0", 0},
+		{"size", bytes, "-1", bad},
+		{"size", bytes, "G", bad},
+		{"size", bytes, "", bad},
+		{"size", bytes, "1e30", bad},
+		{"size", bytes, "NaN", bad},
+		{"load", load, "4", 4000},
+		{"load", load, "0.5", 500},
+		{"load", load, "50%", int64(500 * all)},
+		{"load", load, "0", bad},
+		{"load", load, "NaN", bad},
+	} {
+		t.Run(tc.name+" "+tc.text, func(t *testing.T) {
+			t.Parallel()
+			if got := tc.of(tc.text); got != tc.want {
+				t.Errorf("%q is %d, want %d", tc.text, got, tc.want)
+			}
+		})
+	}
+}
+
+// Different arguments have different folders, all of them directly in the one above.
+func TestPathName(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 200)
+	seen := map[string]string{}
+	for _, arg := range []string{
+		"", ".", "..", "...", `\`, `\\`, `\.`, `\..`, "a/b", `a\_b`, "a_b", "/", "//", `\_`, "\t", `\t`, "a b", "-x", "\xff",
+		long, long + "x", long + "y", strings.Repeat("/", 128), strings.Repeat("/", 129),
+	} {
+		name := pathName(arg)
+		if other, taken := seen[name]; taken {
+			t.Errorf("%q and %q both are %q", arg, other, name)
+		}
+		seen[name] = arg
+		if name == "" || name == "." || name == ".." || strings.Contains(name, "/") || len(name) > longestName {
+			t.Errorf("%q is %q", arg, name)
+		}
+	}
+	for arg, want := range map[string]string{"a/b": `a\_b`, `e\f`: `e\\f`, "t\tb": `t\tb`, "c d": "c d"} {
+		if got := pathName(arg); got != want {
+			t.Errorf("%q is %q, want %q as of GNU parallel", arg, got, want)
+		}
+	}
+}
+
+// What is shown on a terminal is one line, and no escape sequence.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"plain": "plain", "a\nb": "a?b", "\x1b[2J": "?[2J", "\xff": "?", "ü": "ü", "0123456789": "0123456…", "\u009b2J": "?2J",
+	} {
+		if got := shown(text, 8); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestHeldResults(t *testing.T) {
+	t.Parallel()
+	var h heldResults
+	result := func(seq int) *command.Result { return &command.Result{Seq: seq} }
+	take := func() (seqs []int) {
+		for {
+			res, ok := h.next()
+			if !ok {
+				return seqs
+			}
+			if res != nil {
+				seqs = append(seqs, res.Seq)
+			}
+		}
+	}
+	h.put(2, result(30))
+	h.put(1, result(20))
+	if got := take(); got != nil {
+		t.Errorf("before the first there is %d", got)
+	}
+	h.put(0, result(10))
+	if diff := cmp.Diff([]int{10, 20, 30}, take()); diff != "" {
+		t.Error(diff)
+	}
+	h.put(3, nil) // ended with the run
+	h.put(6, result(70))
+	h.put(5, result(60))
+	if got := take(); got != nil {
+		t.Errorf("with the fifth running there is %d", got)
+	}
+	var rest []int
+	for _, res := range h.rest() {
+		rest = append(rest, res.Seq)
+	}
+	if diff := cmp.Diff([]int{60, 70}, rest); diff != "" {
+		t.Error(diff)
+	}
+}
