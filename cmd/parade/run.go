@@ -149,7 +149,7 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	group("Each command")
 
 	f.StringArrayVar(&o.outputs, "output", nil, "`file` that it must make; it is told a temporary name, {out}")
-	f.StringVar(&o.check, "check", "", "`command` that must accept an output, such as \"gzip -t {out}\"")
+	f.StringVar(&o.check, "check", "", "`command` that must accept an output, such as \"gzip -t\"; {out} may stand anywhere in it")
 	f.StringArrayVar(&o.inputs, "input", nil, "`file` that it reads: an output that is newer is not made again (default: files among its arguments)")
 	f.BoolVar(&o.force, "force", false, "make again also what is there")
 	group("Files that it makes")
@@ -483,18 +483,19 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 		spec.Inputs = append(spec.Inputs, text(name))
 	}
 	if err == nil && o.check != "" {
-		spec.Check, err = command.ParseTemplate([]string{o.check}, o.shell, columns)
+		spec.Check, err = o.checkTemplate(columns)
 	}
 	if err != nil {
 		return spec, &usageError{err}
 	}
-	needs := spec.Template.Needs()
+	told := spec.Template.Needs().Outputs
+	needs := max(told, spec.Check.Needs().Outputs)
 	switch {
-	case needs.Outputs > len(o.outputs) && len(o.outputs) == 0:
+	case needs > len(o.outputs) && len(o.outputs) == 0:
 		return spec, usagef("{out} is the temporary name of an output: say its own with --output")
-	case needs.Outputs > len(o.outputs):
-		return spec, usagef("{out%d} needs %d times --output, there are %d", needs.Outputs, needs.Outputs, len(o.outputs))
-	case len(o.outputs) > 0 && needs.Outputs == 0:
+	case needs > len(o.outputs):
+		return spec, usagef("{out%d} needs %d times --output, there are %d", needs, needs, len(o.outputs))
+	case len(o.outputs) > 0 && told == 0:
 		return spec, usagef("put {out} where the command is told the file that it makes; it gets the name of --output when it is whole")
 	case slices.Contains(o.outputs, ""):
 		return spec, usagef("--output needs the name of a file")
@@ -517,6 +518,20 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 	}
 	spec.Capture = o.capture()
 	return spec, nil
+}
+
+// checkTemplate makes the command of --check, which is about outputs and not, as other
+// commands, about the input unless it says so.
+func (o *runOptions) checkTemplate(columns []string) (command.Template, error) {
+	text := o.check
+	if plain, err := command.ParseText(text, columns); err == nil && plain.Needs().Outputs == 0 {
+		text += " {out}"
+	}
+	t, err := command.ParseTemplate([]string{text}, true, columns)
+	if err == nil {
+		t.Words[0] = text // without {} at its end
+	}
+	return t, err
 }
 
 func (o *runOptions) capture() command.Capture {

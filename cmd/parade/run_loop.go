@@ -146,10 +146,12 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 // stream itself.
 func (l *loop) results(ctx context.Context, ex parade.Executor, inputs iter.Seq2[command.Input, error]) error {
 	var held heldResults
+	var streamed error
 	for r := range parade.Stream(ctx, ex, parade.Bind(command.Run, l.spec), l.feed(reader(inputs, l.journal, l.stopping)),
 		parade.Unordered(), parade.BatchSize(1), parade.CollectErrors(), parade.InFlight(2*l.o.jobs.n, 64<<20)) {
 		if r.Index < 0 {
-			return r.Err
+			streamed = r.Err
+			break
 		}
 		res := l.result(r)
 		switch {
@@ -176,7 +178,7 @@ func (l *loop) results(ctx context.Context, ex parade.Executor, inputs iter.Seq2
 	for _, res := range held.rest() {
 		l.turn(res)
 	}
-	return nil
+	return streamed
 }
 
 // turn is for a result whose turn has come.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"sync"
 
 	"github.com/parade-go/parade/command"
 )
@@ -17,15 +16,22 @@ type printer struct {
 	tags    command.Template
 	results *resultsDir
 
-	mu     sync.Mutex
+	// Of these, who writes holds bar.mu.
 	stdout *bufio.Writer
 	stderr *bufio.Writer
 }
 
 func newPrinter(o *runOptions, bar *runProgress) *printer {
+	var stdout, stderr io.Writer = o.stdout, o.stderr
+	if bar.out.live {
+		stderr = seen{stderr, &bar.midst}
+		if newTerminal(stdout).live {
+			stdout = seen{stdout, &bar.midst}
+		}
+	}
 	return &printer{
 		o: o, bar: bar, tags: o.tags, results: o.resultsDir,
-		stdout: bufio.NewWriterSize(o.stdout, 64<<10), stderr: bufio.NewWriterSize(o.stderr, 16<<10),
+		stdout: bufio.NewWriterSize(stdout, 64<<10), stderr: bufio.NewWriterSize(stderr, 16<<10),
 	}
 }
 
@@ -75,8 +81,8 @@ func (p *printer) task(res *command.Result) error {
 
 // write runs f, which writes, while nothing else does.
 func (p *printer) write(f func() error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.bar.mu.Lock()
+	defer p.bar.mu.Unlock()
 	p.bar.clear()
 	if err := f(); err != nil {
 		return err
@@ -95,8 +101,8 @@ func (p *printer) flushed() error {
 }
 
 func (p *printer) flush() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.bar.mu.Lock()
+	defer p.bar.mu.Unlock()
 	return p.flushed()
 }
 
@@ -137,9 +143,10 @@ func (p *printer) command(text string) error {
 
 // note tells the user something on standard error.
 func (p *printer) note(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.bar.mu.Lock()
+	defer p.bar.mu.Unlock()
 	p.bar.clear()
+	p.bar.newLine()
 	p.bar.out.printf("parade: %s\n", text)
 }
 

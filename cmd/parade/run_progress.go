@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -18,8 +19,9 @@ type runProgress struct {
 	recount func() (*command.Source, error) // the inputs once more, nil if they can be read once only
 	shown   bool
 
-	mu    sync.Mutex
+	mu    sync.Mutex // held by whoever writes to the terminal
 	drawn bool
+	midst bool // of a line of a task's output
 	quit  chan struct{}
 	done  chan struct{}
 }
@@ -67,7 +69,10 @@ func (p *runProgress) start() {
 func (p *runProgress) end() {
 	close(p.quit)
 	<-p.done
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.clear()
+	p.newLine()
 }
 
 // count counts the inputs, so that a part and a time can be told.
@@ -96,14 +101,33 @@ func (p *runProgress) count() {
 	p.loop.total.Store(n)
 }
 
-// clear takes the bar away.
+// clear takes the bar away. The caller holds the lock.
 func (p *runProgress) clear() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.drawn {
 		p.out.printf("\r\x1b[K")
 		p.drawn = false
 	}
+}
+
+// newLine keeps what a task has printed without an end of line from being drawn over.
+func (p *runProgress) newLine() {
+	if p.out.live && p.midst {
+		p.out.printf("\n")
+		p.midst = false
+	}
+}
+
+// seen is an output of tasks, which shows where the cursor of a terminal is.
+type seen struct {
+	io.Writer
+	midst *bool
+}
+
+func (s seen) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		*s.midst = p[len(p)-1] != '\n'
+	}
+	return s.Writer.Write(p)
 }
 
 func (p *runProgress) draw() {
@@ -114,6 +138,7 @@ func (p *runProgress) draw() {
 		p.out.printf("parade: %s\n", strings.Join(s.parts(p.out), ", "))
 		return
 	}
+	p.newLine()
 	width := p.out.columns()
 	line := ""
 	if s.total > 0 {

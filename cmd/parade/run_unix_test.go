@@ -5,9 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,77 +196,6 @@ func TestRunInterruptedWhileReading(t *testing.T) {
 		var exit *exec.ExitError
 		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
 			t.Errorf("ended with %v, want code %d", err, exitInterrupted)
-		}
-	}
-}
-
-// A run that is killed with all its commands again and again, and resumed each time,
-// does every task, has each in its journal once, and leaves no half output.
-func TestRunKilledAndResumed(t *testing.T) {
-	t.Parallel()
-	const tasks, kills = 200, 20
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	run := func() *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), self)
-		cmd.Args = []string{"parade", "run", "--joblog", "log", "--resume", "--output", "out-{}", "--",
-			"head -c 5000 /dev/zero > {out}; sleep 0.005; head -c 5000 /dev/zero >> {out}; : {}", "::::", "list"}
-		cmd.Dir = dir
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		return cmd
-	}
-	var list strings.Builder
-	for i := range tasks {
-		fmt.Fprintln(&list, i+1)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "list"), []byte(list.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	for range kills {
-		cmd := run()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(5+rng.IntN(40)) * time.Millisecond)
-		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait() // it was killed
-	}
-	eventually(t, "the journal is free", func() bool { // what runs on has it
-		out, err := run().CombinedOutput()
-		if err != nil && !strings.Contains(string(out), "in use by process") {
-			t.Fatalf("the last run: %v: %s", err, out)
-		}
-		return err == nil
-	})
-	log, err := os.ReadFile(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	times := map[string]int{}
-	for line := range strings.Lines(string(log)) {
-		seq, _, _ := strings.Cut(line, "\t")
-		times[seq]++
-	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range tasks {
-		name := fmt.Sprint(i + 1)
-		info, err := os.Stat(filepath.Join(dir, "out-"+name))
-		if times[name] != 1 || err != nil || info.Size() != 10000 {
-			t.Errorf("task %s: %d times in the joblog, its output is %v (%v)", name, times[name], info, err)
-		}
-	}
-	for _, f := range files {
-		if name := f.Name(); !strings.HasPrefix(name, "out-") && !strings.HasPrefix(name, "l") {
-			t.Logf("left behind: %s", name)
 		}
 	}
 }
