@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/parade-go/parade/command"
+	"golang.org/x/term"
 )
 
 // separators begin a source of inputs on the command line, as for GNU parallel.
@@ -96,6 +98,9 @@ func (o *runOptions) source(given []argSource) (*command.Source, error) {
 		}
 	}
 	if len(groups) == 0 {
+		if term.IsTerminal(int(os.Stdin.Fd())) {
+			fmt.Fprintln(o.stderr, "parade: reading inputs from the terminal, one a line; Ctrl-D ends them")
+		}
 		if err := open("-", false); err != nil {
 			return nil, err
 		}
