@@ -227,7 +227,10 @@ func (p *process) wait() ended {
 	e := ended{
 		exit: status.ExitStatus(),
 		cpu:  time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
-		peak: int64(usage.Maxrss) * rssUnit,
+	}
+	var own syscall.Rusage // which a child counts as its own from before its exec
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &own) == nil && usage.Maxrss > own.Maxrss {
+		e.peak = int64(usage.Maxrss) * rssUnit
 	}
 	if status.Signaled() {
 		e.signal = int(status.Signal())

@@ -217,26 +217,3 @@ func FuzzReadJoblog(f *testing.F) {
 		}
 	})
 }
-
-// gnuParallel runs the real one where there is one.
-func gnuParallel(t *testing.T, args ...string) string {
-	t.Helper()
-	path, err := exec.LookPath("parallel")
-	if err == nil {
-		var version []byte
-		version, err = exec.Command(path, "--version").Output()
-		if err == nil && !bytes.HasPrefix(version, []byte("GNU parallel")) {
-			err = errors.New("this parallel is not GNU's")
-		}
-	}
-	if err != nil {
-		t.Skipf("GNU parallel is not installed: %v", err)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Env = append(os.Environ(), "PARALLEL_HOME="+t.TempDir())
-	out, err := cmd.Output()
-	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() > 101) {
-		t.Fatalf("parallel %q: %v\n%s", args, err, exit.Stderr)
-	}
-	return string(out)
-}

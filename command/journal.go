@@ -114,12 +114,12 @@ type JournalOptions struct {
 // Todo, Skip, Left and Moved are for one goroutine; the other methods may be called at
 // the same time.
 type Journal struct {
-	path   string // of the joblog
-	opts   JournalOptions
-	spec   Spec
-	bySeq  bool // the command has {#}
-	file   *journal.File // nil where there is only the joblog
-	past   past
+	path  string // of the joblog
+	opts  JournalOptions
+	spec  Spec
+	bySeq bool          // the command has {#}
+	file  *journal.File // nil where there is only the joblog
+	past  past
 
 	adding   sync.Mutex // the order in both files is the same
 	joblog   joblogWriter

@@ -370,7 +370,7 @@ func (t *task) execute(ctx context.Context, argv []string, files [3]*os.File, at
 	case timedOut.Load():
 		e.exit, e.timedOut, e.fault = ExitTimeout, true, ""
 	case cancelled.Load():
-		return e, fmt.Errorf("command: %s: %w", t.result.Command, context.Cause(ctx))
+		return e, fmt.Errorf("command: %s: %w", shorten(t.result.Command), context.Cause(ctx))
 	}
 	return e, nil
 }

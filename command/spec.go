@@ -136,7 +136,8 @@ type Result struct {
 	Start    time.Time     // of the last attempt
 	Duration time.Duration // of the last attempt
 	CPU      time.Duration // used by the last attempt, children that it waited for included
-	// PeakMemory is, in bytes, the largest memory of any process of the last attempt.
+	// PeakMemory is, in bytes, the largest memory of any process of the last attempt,
+	// and 0 if that was not more than this process's own: the kernel does not tell then.
 	PeakMemory int64
 
 	// Exit is 0 only if all went well. It is 128+Signal for a command that was ended
@@ -170,7 +171,7 @@ const errorTail = 5
 func (e *ExitError) Error() string {
 	r := &e.Result
 	var b strings.Builder
-	fmt.Fprintf(&b, "command: %s: %s", r.Command, r.Outcome())
+	fmt.Fprintf(&b, "command: %s: %s", shorten(r.Command), r.Outcome())
 	if r.Attempts > 1 {
 		fmt.Fprintf(&b, ", after %d attempts", r.Attempts)
 	}
@@ -182,6 +183,15 @@ func (e *ExitError) Error() string {
 		fmt.Fprintf(&b, "; its last words:\n\t%s", strings.Join(tail, "\n\t"))
 	}
 	return b.String()
+}
+
+// shorten keeps what a person needs to recognise a command.
+func shorten(command string) string {
+	const most = 500
+	if len(command) <= most {
+		return command
+	}
+	return strings.ToValidUTF8(command[:most/2], "") + " [...] " + strings.ToValidUTF8(command[len(command)-most/2:], "")
 }
 
 // Is says that a command that was ended for its Timeout is a parade.ErrTimeout.

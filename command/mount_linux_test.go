@@ -1,0 +1,8 @@
+package command_test
+
+import "golang.org/x/sys/unix"
+
+// mountSmall mounts a file system of 256 KiB.
+func mountSmall(dir string) error { return unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k") }
+
+func unmount(dir string) error { return unix.Unmount(dir, 0) }
