@@ -54,7 +54,8 @@ func smoothing(fwhm string) (spec command.Spec, err error) {
 	if spec.Template, err = command.ParseTemplate(words, false, nil); err != nil {
 		return spec, err
 	}
-	output, err := command.ParseText("{..}_smooth.nii.gz", nil)
+	// With the FWHM in the name, what is there is never taken for that of another one.
+	output, err := command.ParseText("{..}_"+fwhm+"mm.nii.gz", nil)
 	spec.Outputs = []command.Template{output}
 	spec.Check = command.Template{Words: []string{"gzip", "-t", "{out}"}}
 	// OMP_NUM_THREADS needs no line: each command gets its share of the cores.

@@ -154,7 +154,7 @@ func files(t *testing.T, dir string) (names []string) {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if name != "subjects.txt" && (!strings.HasSuffix(name, ".nii.gz") || strings.Contains(name, "_smooth") || name[0] == '.') {
+		if name != "subjects.txt" && (!strings.HasSuffix(name, ".nii.gz") || strings.Contains(name, "mm.nii.gz") || name[0] == '.') {
 			names = append(names, name)
 		}
 	}
@@ -185,7 +185,7 @@ func TestSubjectsOfAList(t *testing.T) {
 			if m := got["no-c"]; !strings.HasPrefix(m, "exit 1: ** ") || !strings.Contains(m, "ERROR") || !strings.Contains(m, "no-c") {
 				t.Errorf("the missing subject: %q, want what 3dBlurToFWHM says of it", m)
 			}
-			if got := strings.Join(files(t, dir), " "); got != "a_smooth.nii.gz b_smooth.nii.gz d_smooth.nii.gz" {
+			if got := strings.Join(files(t, dir), " "); got != "a_6mm.nii.gz b_6mm.nii.gz d_6mm.nii.gz" {
 				t.Errorf("the folder has %s", got)
 			}
 
@@ -215,6 +215,10 @@ func TestSubjectsOfAList(t *testing.T) {
 					t.Errorf("again, subject %s: %s, but computed anew is %v", name, want, want != "done before")
 				}
 			}
+			var out bytes.Buffer
+			if err := run(t.Context(), executor, list, "5", &out); err != nil || strings.Contains(out.String(), "before") {
+				t.Errorf("to another FWHM: %v, %s", err, &out)
+			}
 			// 3dFWHMx writes there.
 			if _, err := os.Stat("3dFWHMx.1D"); err == nil {
 				t.Error("3dFWHMx.1D is in the working directory")
@@ -223,7 +227,7 @@ func TestSubjectsOfAList(t *testing.T) {
 	}
 }
 
-func smoothed(dir, name string) string { return filepath.Join(dir, name+"_smooth.nii.gz") }
+func smoothed(dir, name string) string { return filepath.Join(dir, name+"_6mm.nii.gz") }
 
 func stat(t *testing.T, path string) os.FileInfo {
 	t.Helper()
@@ -283,7 +287,7 @@ func TestNoHalfFile(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got := strings.Join(files(t, dir), " "); got != "none_smooth.nii.gz" {
+			if got := strings.Join(files(t, dir), " "); got != "none_6mm.nii.gz" {
 				t.Errorf("the folder has %s", got)
 			}
 			if got, err = smooth(t, executor, list); err != nil || got["kill"] != "done" || got["none"] != "done before" {
@@ -318,7 +322,7 @@ func TestCancelledInTheMiddle(t *testing.T) {
 				default:
 				}
 				for _, name := range files(t, dir) {
-					if info, err := os.Stat(filepath.Join(dir, name)); err == nil && strings.HasSuffix(name, "_smooth.nii.gz") && info.Size() > 0 {
+					if info, err := os.Stat(filepath.Join(dir, name)); err == nil && strings.HasSuffix(name, "_6mm.nii.gz") && info.Size() > 0 {
 						half = true
 					}
 				}
@@ -337,7 +341,7 @@ func TestCancelledInTheMiddle(t *testing.T) {
 			if got, err := smooth(t, executor, list); err != nil || got["hang"] != "done" {
 				t.Errorf("again: %v, %v", got, err)
 			}
-			if got := strings.Join(files(t, dir), " "); got != "hang_smooth.nii.gz" {
+			if got := strings.Join(files(t, dir), " "); got != "hang_6mm.nii.gz" {
 				t.Errorf("the folder has %s", got)
 			}
 		})
