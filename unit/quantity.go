@@ -144,6 +144,9 @@ func (r *Rate) UnmarshalText(text []byte) error {
 func (r *Rate) Set(text string) error { return r.UnmarshalText([]byte(text)) }
 
 func rescale(v float64, from, to Unit, dim Dimension) (float64, error) {
+	if v == 0 && from == Dimensionless {
+		return 0, fmt.Errorf("unit: %w: the %s is not given (want a number and a unit of %s)", ErrDimension, dim, symbols(dim))
+	}
 	if from.Dimension() != dim {
 		return 0, fmt.Errorf("unit: %w: %s %s is not a %s (want a unit of %s)", ErrDimension, FormatFloat(v), from, dim, symbols(dim))
 	}

@@ -143,6 +143,20 @@ func Parse(name string) (Unit, error) {
 	return 0, fmt.Errorf("unit: %w: %q is not a unit (want one of %s)", ErrSyntax, name, symbols(DimensionTime, DimensionRate, DimensionVoltage, DimensionNone))
 }
 
+// Parse reads the symbol or the name of a unit of the dimension, as the function
+// Parse does. The error wraps ErrSyntax, or ErrDimension for a unit of another
+// dimension, and lists the units of this one.
+func (d Dimension) Parse(name string) (Unit, error) {
+	u, ok := unitByName[strings.TrimSpace(name)]
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("unit: %w: %q is not a unit of %s (want one of %s)", ErrSyntax, name, d, symbols(d))
+	case u.Dimension() != d:
+		return 0, fmt.Errorf("unit: %w: %s is not a unit of %s (want one of %s)", ErrDimension, u, d, symbols(d))
+	}
+	return u, nil
+}
+
 // symbols lists the symbols of the units of the given dimensions.
 func symbols(dims ...Dimension) string {
 	var list []string

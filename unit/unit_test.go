@@ -252,6 +252,31 @@ func TestWrongDimension(t *testing.T) {
 	if want := "unit: wrong dimension: cannot convert s (time) to Hz (rate) (want one of s, ms, us, ns, ps, min, h, d)"; err.Error() != want {
 		t.Errorf("got error %q, want %q", err, want)
 	}
+	_, err = unit.Time{}.In(unit.Second)
+	if want := "unit: wrong dimension: the time is not given (want a number and a unit of s, ms, us, ns, ps, min, h, d)"; err.Error() != want {
+		t.Errorf("got error %q, want %q", err, want)
+	}
+}
+
+func TestDimensionParse(t *testing.T) {
+	t.Parallel()
+	if u, err := unit.DimensionTime.Parse(" milliseconds "); u != unit.Millisecond || err != nil {
+		t.Errorf("got %v and error %v, want ms", u, err)
+	}
+	for _, c := range []struct {
+		name string
+		want error
+		why  string
+	}{
+		{"parsec", unit.ErrSyntax, `unit: malformed quantity: "parsec" is not a unit of time (want one of s, ms, us, ns, ps, min, h, d)`},
+		{"Hz", unit.ErrDimension, `unit: wrong dimension: Hz is not a unit of time (want one of s, ms, us, ns, ps, min, h, d)`},
+		{"dimensionless", unit.ErrDimension, `unit: wrong dimension: dimensionless is not a unit of time (want one of s, ms, us, ns, ps, min, h, d)`},
+	} {
+		u, err := unit.DimensionTime.Parse(c.name)
+		if u != unit.Dimensionless || !errors.Is(err, c.want) || err.Error() != c.why {
+			t.Errorf("got %v and error\n%v, want\n%v", u, err, c.why)
+		}
+	}
 }
 
 // TestJSON: every unit, and quantities set or not, come back as they were.
