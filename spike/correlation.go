@@ -58,7 +58,7 @@ type CrossCorrelation struct {
 // Where Elephant's two methods differ, results are those of method "memory".
 // Elephant's errors are not copied: with trains that start at different times
 // its border correction takes the wrong lags (it can be negative), and it may
-// lose the last lag of "valid"; a kernel longer than the lags changes the
+// lose, add or shift a lag of "valid"; a kernel longer than the lags changes the
 // number of samples.
 //
 // The error wraps ErrLags where MinLag is not below MaxLag, where a lag is one at

@@ -434,3 +434,24 @@ func TestRateModulatedPoissonEdges(t *testing.T) {
 		}
 	}
 }
+
+// TestNilStream: what draws at random says so where it has nothing to draw from.
+func TestNilStream(t *testing.T) {
+	t.Parallel()
+	signal := spike.AnalogSignal{Samples: []float64{20, 20}, Channels: 1, Unit: unit.Hertz, TStart: unit.Seconds(0), SamplingRate: unit.Hz(1)}
+	train := spike.Train{Times: []float64{1, 2, 3}, Unit: unit.Second, TStop: 4}
+	for name, draw := range map[string]func(spike.Random) (spike.Train, error){
+		"Poisson":        spike.PoissonProcess{Rate: unit.Hz(20)}.Train,
+		"rate modulated": spike.RateModulatedPoisson{Rate: signal}.Train,
+		"surrogate": func(rng spike.Random) (spike.Train, error) {
+			return spike.Surrogate{Method: spike.RandomiseSpikes}.Train(rng, train)
+		},
+	} {
+		if _, err := draw(newRand(1)); err != nil {
+			t.Errorf("%s: got error %v with a stream", name, err)
+		}
+		if _, err := draw(nil); !errors.Is(err, spike.ErrRandom) {
+			t.Errorf("%s: got error %v, want one that is %q", name, err, spike.ErrRandom)
+		}
+	}
+}

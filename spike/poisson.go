@@ -31,9 +31,9 @@ type PoissonProcess struct {
 // exponential with mean 1/Rate or, with a refractory period d, d plus exponential
 // with mean 1/Rate - d. Spikes are sorted and before TStop.
 //
-// The error wraps ErrRate, ErrInterval, ErrRefractory or unit.ErrDimension. Unlike
-// Elephant (up to 1.2.1), which loses TStart at the first spike, trains with a
-// refractory period may begin anywhere.
+// The error wraps ErrRate, ErrInterval, ErrRefractory, unit.ErrDimension or, where
+// rng is nil, ErrRandom. Unlike Elephant (up to 1.2.1), which loses TStart at the
+// first spike, trains with a refractory period may begin anywhere.
 func (p PoissonProcess) Train(rng Random) (Train, error) {
 	trains, err := p.Trains(rng, 1)
 	if err != nil {
@@ -49,7 +49,7 @@ func (p PoissonProcess) Trains(rng Random, n int) ([]Train, error) {
 	if err != nil {
 		return nil, err
 	}
-	return repeat(n, func() (Train, error) { return r.train(rng), nil })
+	return repeat(rng, n, func() (Train, error) { return r.train(rng), nil })
 }
 
 // ExpectedCV is the coefficient of variation that the intervals have: 1, or with
@@ -62,8 +62,11 @@ func (p PoissonProcess) ExpectedCV() (float64, error) {
 	return 1 - float64(r.rate*r.dead), nil
 }
 
-// repeat makes n trains one after another.
-func repeat(n int, draw func() (Train, error)) ([]Train, error) {
+// repeat makes n trains one after another from the stream that draw uses.
+func repeat(rng Random, n int, draw func() (Train, error)) ([]Train, error) {
+	if rng == nil {
+		return nil, fmt.Errorf("spike: %w: it is nil, want one such as a *rand.Rand", ErrRandom)
+	}
 	if n < 0 {
 		return nil, fmt.Errorf("spike: %w: %d trains asked for", ErrNoTrains, n)
 	}

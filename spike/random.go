@@ -1,5 +1,10 @@
 package spike
 
+import "errors"
+
+// ErrRandom says that there is no stream of random numbers to draw from.
+var ErrRandom = errors.New("no random stream")
+
 // Random is a stream of random numbers. A *rand.Rand of math/rand/v2 is one, and
 // so is a *mt19937.RandomState, which draws the numbers of NumPy's legacy stream:
 // with it the generators and surrogates of this package give the very trains that

@@ -28,7 +28,8 @@ type RateModulatedPoisson struct {
 //
 // The error wraps ErrSignal for a signal without samples, of more channels or of
 // no duration, ErrRate for a rate below 0, or too high for a train or the
-// refractory period, ErrRefractory, or unit.ErrDimension.
+// refractory period, ErrRefractory, unit.ErrDimension or, where rng is nil,
+// ErrRandom.
 func (p RateModulatedPoisson) Train(rng Random) (Train, error) {
 	trains, err := p.Trains(rng, 1)
 	if err != nil {
@@ -44,7 +45,7 @@ func (p RateModulatedPoisson) Trains(rng Random, n int) ([]Train, error) {
 	if err != nil {
 		return nil, err
 	}
-	return repeat(n, func() (Train, error) { return m.train(rng), nil })
+	return repeat(rng, n, func() (Train, error) { return m.train(rng), nil })
 }
 
 // modulation is a process that has been checked: all numbers are in the unit of

@@ -134,7 +134,7 @@ type Surrogate struct {
 //
 // A parameter that is missing or cannot be used is refused with ErrSurrogate,
 // ErrBinSize, ErrRefractory or unit.ErrDimension, a train that is not valid as by
-// Train.Validate, and one without end with ErrInterval.
+// Train.Validate, one without end with ErrInterval, and a nil rng with ErrRandom.
 func (s Surrogate) Train(rng Random, train Train) (Train, error) {
 	trains, err := s.Trains(rng, train, 1)
 	if err != nil {
@@ -163,7 +163,7 @@ func (s Surrogate) Trains(rng Random, train Train, n int) ([]Train, error) {
 	if err != nil {
 		return nil, err
 	}
-	return repeat(n, func() (Train, error) {
+	return repeat(rng, n, func() (Train, error) {
 		surrogate := train
 		surrogate.Times = draw(rng)
 		return surrogate, nil
