@@ -31,7 +31,7 @@ func supportsLimits(s *Spec) error {
 	return nil
 }
 
-func limitMemory(int, int64) error { return errors.ErrUnsupported }
+func (s *start) limitMemory() {}
 
 func priority(n int) int { return n }
 

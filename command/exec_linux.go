@@ -36,12 +36,18 @@ func holdThread() func() {
 
 func supportsLimits(*Spec) error { return nil }
 
-// limitMemory bounds the data (heap, stacks, private mappings) that a process may
-// have. Address space, which a shell's ulimit -v bounds, is no measure of memory: many
-// programs reserve far more than they use. The limit begins a moment after the start.
-func limitMemory(pid int, limit int64) error {
-	both := unix.Rlimit{Cur: uint64(limit), Max: uint64(limit)}
-	return unix.Prlimit(pid, unix.RLIMIT_DATA, &both, nil)
+// limitMemory bounds the data (heap, stacks, private mappings) that each process of the
+// command may have. Address space, which ulimit -v bounds, is no measure of memory: many
+// programs reserve far more than they use. A shell sets the limit and then becomes the
+// command: set from here, it would come too late for what the command starts at once.
+func (s *start) limitMemory() {
+	limit := uint64(s.maxMemory)
+	var own unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_DATA, &own) == nil {
+		limit = min(limit, own.Max) // more would be refused
+	}
+	set := []string{"sh", "-c", `ulimit -d "$0" && exec "$@"`, strconv.FormatUint(limit>>10, 10), s.path}
+	s.path, s.argv = shellPath, append(set, s.argv[1:]...)
 }
 
 // priority makes of what the system call returns, 1 to 40, what it takes.

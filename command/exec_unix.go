@@ -110,6 +110,9 @@ func (s *start) begin() (*process, *ended) {
 		Files: []uintptr{s.files[0].Fd(), s.files[1].Fd(), s.files[2].Fd()},
 		Sys:   processAttributes(!s.inside),
 	}
+	if s.maxMemory > 0 {
+		s.limitMemory()
+	}
 	var pid int
 	var err error
 	for try := range startTries {
@@ -134,11 +137,8 @@ func (s *start) begin() (*process, *ended) {
 			err = unix.Setpriority(unix.PRIO_PROCESS, pid, niceness()+s.nice)
 		}
 	}
-	if s.maxMemory > 0 && err == nil {
-		err = limitMemory(pid, s.maxMemory)
-	}
 	if err != nil && !errors.Is(err, syscall.ESRCH) { // which means that it has ended
-		p.fault = "cannot limit the command: " + err.Error()
+		p.fault = "cannot lower the command's priority: " + err.Error()
 		p.signal(syscall.SIGKILL)
 	}
 	return p, nil
