@@ -179,9 +179,9 @@ func TestReadTextRefuses(t *testing.T) {
 		{"hexadecimal", "a.csv", "time_s\n0x10\n", s, spike.ErrFormat, 2, "not a number"},
 		{"underscores", "a.csv", "time_s\n1_0\n", s, spike.ErrFormat, 2, "not a number"},
 		{"infinite", "a.csv", "time_s\n-inf\n", s, spike.ErrTimes, 2, "-inf"},
-		{"no time", "a.csv", "train,time_s\n0,\n", s, spike.ErrFormat, 2, `the time "" is not a number`},
+		{"no time", "a.csv", "train,time_s\n0,\n", s, spike.ErrFormat, 2, "it has no time"},
 		{"empty line of names", "a.csv", "# only a comment\n\n", s, spike.ErrFormat, 0, "empty"},
-		{"samples without a rate", "a.csv", "sample\n1\n", s, spike.ErrFormat, 1, "give the sampling rate"},
+		{"samples without a rate", "a.csv", "sample\n1\n", s, spike.ErrFormat, 1, "give the sampling rate with ReadOptions.SamplingRate"},
 		{"samples with a unit", "a.csv", "time_ms\n1\n", khz, spike.ErrFormat, 1, "not sample numbers"},
 		{"half a sample", "a.csv", "sample\n1\n1.5\n", khz, spike.ErrTimes, 3, "1.5 is not a whole number"},
 		{"sample 2^53", "a.csv", "sample\n9007199254740991\n9007199254740993\n", khz, spike.ErrTimes, 3, "below 2^53"},
@@ -189,7 +189,7 @@ func TestReadTextRefuses(t *testing.T) {
 		{"rate in seconds", "a.csv", "sample\n1\n", spike.ReadOptions{SamplingRate: unit.Rate{Value: 1, Unit: unit.Second}}, unit.ErrDimension, 1, "sampling rate"},
 		{"no such column", "a.csv", "train,time_s\n", spike.ReadOptions{TimeColumn: "t"}, spike.ErrFormat, 1, `no column "t", want one of ["train" "time_s"]`},
 		{"no such train column", "a.csv", "train,time_s\n", spike.ReadOptions{TrainColumn: "t"}, spike.ErrFormat, 1, `no column "t"`},
-		{"two train columns", "a.csv", "train,unit,time_s\n", s, spike.ErrFormat, 1, `"unit" is a second one`},
+		{"two train columns", "a.csv", "train,unit,time_s\n", s, spike.ErrFormat, 1, `"unit" is a second one of its kind: choose with ReadOptions.TrainColumn`},
 		{"unknown unit in brackets", "a.csv", "t [x]\n1\n", spike.ReadOptions{TimeColumn: "t [x]"}, unit.ErrSyntax, 1, `"x" is not a unit`},
 		{"three columns without names", "a.txt", "1 2 3\n", s, spike.ErrFormat, 1, "3 columns without names"},
 		{"no names to choose from", "a.txt", "1 2 3\n", spike.ReadOptions{TimeColumn: "t"}, spike.ErrFormat, 1, "no names"},
@@ -200,15 +200,17 @@ func TestReadTextRefuses(t *testing.T) {
 		{"json: empty", "a.json", "", s, spike.ErrFormat, 1, "ends early"},
 		{"json: cut", "a.json", "[\n{\"times\": [1, 2", s, spike.ErrFormat, 2, "it ends early"},
 		{"json: more", "a.json", "[{\"times\": [], \"t_stop\": 1}] 1", s, spike.ErrFormat, 1, "nothing after the list"},
-		{"json: object", "a.json", "{\"times\": []}", s, spike.ErrFormat, 1, `want [`},
+		{"json: object", "a.json", "{\"times\": []}", s, spike.ErrFormat, 1, "want a list of them: put [ before, ] behind"},
+		{"json: objects in lines", "a.json", "\n{\"times\": []}\n{\"times\": []}\n", s, spike.ErrFormat, 2, "commas between objects"},
 		{"json: no trains", "a.json", "[]", s, spike.ErrFormat, 0, "no trains"},
 		{"json: no times", "a.json", "[{\"t_stop\": 1}]", s, spike.ErrFormat, 1, "no times"},
-		{"json: no t_stop", "a.json", "[{\"times\": [1]}]", s, spike.ErrInterval, 1, "does not say t_stop"},
+		{"json: no t_stop", "a.json", "[{\"times\": [1]}]", s, spike.ErrInterval, 1, "does not say t_stop: give it with ReadOptions.TStop"},
 		{"json: no unit", "a.json", "[{\"times\": [1], \"t_stop\": 1}]", spike.ReadOptions{}, unit.ErrDimension, 1, "unit of its times"},
 		{"json: other unit", "a.json", "[{\"times\": [1], \"t_stop\": 1, \"units\": \"ms\"}]", s, spike.ErrFormat, 1, "in ms, not in s"},
-		{"json: unit unknown", "a.json", "[{\"units\": \"parsec\"}]", s, unit.ErrSyntax, 1, "parsec"},
+		{"json: unit unknown", "a.json", "[{\"units\": \"parsec\"}]", s, unit.ErrSyntax, 1, `"parsec" is not a unit of time`},
 		{"json: unit no time", "a.json", "[{\"times\": [1], \"t_stop\": 1, \"units\": \"mV\"}]", spike.ReadOptions{}, unit.ErrDimension, 1, "mV is not a unit of time"},
 		{"json: other t_stop", "a.json", "[{\"times\": [1], \"t_stop\": 1}]", spike.ReadOptions{Unit: unit.Second, TStop: unit.Seconds(2)}, spike.ErrFormat, 1, "t_stop is 1.0 s, not 2.0 s"},
+		{"json: name no number", "a.json", "[{\"name\": 3-4}]", s, spike.ErrFormat, 1, `got "3-4", want a number`},
 		{"json: misspelt", "a.json", "[{\"times\": [1],\n\"tstop\": 1}]", s, spike.ErrFormat, 2, `it has "tstop", want times`},
 		{"json: twice", "a.json", "[{\"times\": [1], \"times\": [1]}]", s, spike.ErrFormat, 1, `"times" twice`},
 		{"json: NaN", "a.json", "[{\"times\": [1,\nNaN]}]", s, spike.ErrFormat, 2, `got "NaN", want a number`},
@@ -216,7 +218,7 @@ func TestReadTextRefuses(t *testing.T) {
 		{"json: text", "a.json", "[{\"times\": [\"1\"]}]", s, spike.ErrFormat, 1, `got "\"1\"", want a number`},
 		{"json: null", "a.json", "[{\"t_stop\": null}]", s, spike.ErrFormat, 1, `got "null", want a number`},
 		{"json: nested", "a.json", "[{\"times\": [[1]]}]", s, spike.ErrFormat, 1, `got "[1", want a number`},
-		{"json: name", "a.json", "[{\"name\": 3}]", s, spike.ErrFormat, 1, `got "3", want a string`},
+		{"json: name", "a.json", "[{\"name\": [3]}]", s, spike.ErrFormat, 1, `got "[3", want a string`},
 		{"json: outside", "a.json", "[{\"times\": [1, 5], \"t_stop\": 2}]", s, spike.ErrTimes, 1, "train 0: spike 1: bad spike times: the time 5.0 s is after t_stop (2.0 s)"},
 		{"json: reversed", "a.json", "[{\"times\": [], \"t_start\": 3, \"t_stop\": 2}]", s, spike.ErrInterval, 1, "before t_start"},
 		{"json: comma", "a.json", "[{\"times\": [1 2]}]", s, spike.ErrFormat, 1, `got "2", want , or ]`},
@@ -274,6 +276,42 @@ func npzFile(t testing.TB, list ...any) string {
 	return b.String()
 }
 
+func TestReadUsualNamesAndShapes(t *testing.T) {
+	t.Parallel()
+	one := []spike.Train{{Times: []float64{1, 2.5, 2}, Unit: unit.Second, TStop: 2.5}}
+	two := []spike.Train{
+		{Name: "3", Times: []float64{2.5}, Unit: unit.Second, TStop: 2.5},
+		{Name: "4", Times: []float64{1, 2}, Unit: unit.Second, TStop: 2.5},
+	}
+	times := array(t, []float64{1, 2.5, 2})
+	ids := array(t, []int32{4, 3, 4})
+	s := spike.ReadOptions{Unit: unit.Second}
+	tests := []struct {
+		name, file, content string
+		opts                spike.ReadOptions
+		want                []spike.Train
+	}{
+		{"npy (1, n)", "a.npy", npyFile(t, array(t, []float64{1, 2.5, 2}, 1, 3)), s, one},
+		{"npy (n, 1)", "a.npy", npyFile(t, array(t, []float64{1, 2.5, 2}, 3, 1)), s, one},
+		{"npy (1, 2) is a row", "a.npy", npyFile(t, array(t, []float64{3, 2.5}, 1, 2)), s, two[:1]},
+		{"npz trains", "a.npz", npzFile(t, "times", times, "trains", ids), s, two},
+		{"npz spike_times and spike_clusters", "a.npz", npzFile(t, "spike_times", times, "spike_clusters", ids), s, two},
+		{"npz spike_times_s and clusters", "a.npz", npzFile(t, "spike_times_s", times, "clusters", ids), spike.ReadOptions{}, two},
+		{"npz (1, n)", "a.npz", npzFile(t, "times", array(t, []float64{1, 2.5, 2}, 1, 3), "trains", ids), s, two},
+		{"json numbers as names", "a.json", `[{"name": 3, "times": [2.5], "t_stop": 2.5}, {"times": [1, 2], "t_stop": 2.5, "name": 4}]`, s, two},
+	}
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := spike.ReadFile(writeFile(t, c.file, c.content), c.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "trains", got, c.want)
+		})
+	}
+}
+
 func TestReadArraysRefuses(t *testing.T) {
 	t.Parallel()
 	s := spike.ReadOptions{Unit: unit.Second}
@@ -310,7 +348,7 @@ func TestReadArraysRefuses(t *testing.T) {
 		{"npz: empty file", "a.npz", "", s, spike.ErrFormat, 0, "no .npz file"},
 		{"npz: cut", "a.npz", ragged("", ones)[:500], s, spike.ErrFormat, 0, "no .npz file or is cut off"},
 		{"npz: no arrays", "a.npz", npzFile(t), s, spike.ErrFormat, 0, "no arrays"},
-		{"npz: unknown names", "a.npz", npzFile(t, "a", ones, "b", ones), s, spike.ErrFormat, 0, `column "a" is not wanted here`},
+		{"npz: unknown names", "a.npz", npzFile(t, "a", ones, "b", ones), s, spike.ErrFormat, 0, `array "a" is not wanted here, want one of times, named time, times, spike_time or spike_times and its unit as in time_ms, and one of trains, named train, trains, train_id, unit, unit_id, neuron, cluster, clusters, cluster_id, spike_clusters; or choose with ReadOptions.TimeColumn and ReadOptions.TrainColumn`},
 		{"npz: counts differ", "a.npz", npzFile(t, "times", ones, "train", f(1)), s, spike.ErrFormat, 0, "array times has 2 rows and array train 1"},
 		{"npz: times of wrong shape", "a.npz", npzFile(t, "times", array(t, make([]float64, 4), 2, 2)), s, spike.ErrFormat, 0, "its shape is [2 2]"},
 		{"npz: positional", "a.npz", npzFile(t, "arr_0", ones, "arr_1", f(1, -1)), s, spike.ErrTimes, 2, "array arr_1"},

@@ -109,6 +109,9 @@ func (d *trainDecoder) each(open, end byte, read func(i int) error) error {
 }
 
 func (d *trainDecoder) list(c *collector) error {
+	if d.next() == '{' {
+		return errors.New("it begins with an object, want a list of them: put [ before, ] behind, and commas between objects")
+	}
 	err := d.each('[', ']', func(i int) error {
 		t, err := d.train()
 		if err == nil {
@@ -155,12 +158,18 @@ func (d *trainDecoder) train() (Train, error) {
 		case "units":
 			var name string
 			if name, err = d.text(); err == nil {
-				t.Unit, err = unit.Parse(name)
+				t.Unit, err = unit.DimensionTime.Parse(name)
 			}
 		case "name":
-			if d.next() == 'n' {
+			switch b := d.next(); {
+			case b == 'n':
 				err = d.skip() // null is Python's None
-			} else {
+			case b == '-' || b-'0' < 10:
+				from := d.at
+				if _, err = d.number(); err == nil {
+					t.Name = string(d.data[from:d.at])
+				}
+			default:
 				t.Name, err = d.text()
 			}
 		case "description", "file_origin":

@@ -20,7 +20,7 @@ func (c *collector) readNPY(data []byte) (row int, err error) {
 	}
 	wide := len(a.Shape) == 2 && a.Shape[1] == 2
 	if !wide && !isColumn(a) {
-		return 0, fmt.Errorf("%w: its shape is %v, want (n,) for times or (n, 2) for trains and times", ErrFormat, a.Shape)
+		return 0, fmt.Errorf("%w: its shape is %v, want (n,), (n, 1) or (1, n) for times or (n, 2) for trains and times", ErrFormat, a.Shape)
 	}
 	if err := checkNumbers(a); err != nil {
 		return 0, err
@@ -34,9 +34,9 @@ func (c *collector) readNPY(data []byte) (row int, err error) {
 	return c.addSpikes(column{a, 0, 2, ""}, column{a, 1, 2, ""}, trainID)
 }
 
-// isColumn tells whether an array is of shape (n,) or (n, 1).
+// isColumn tells whether an array is of shape (n,), (n, 1) or (1, n).
 func isColumn(a npy.Array) bool {
-	return len(a.Shape) == 1 || len(a.Shape) == 2 && a.Shape[1] == 1
+	return len(a.Shape) == 1 || len(a.Shape) == 2 && (a.Shape[0] == 1 || a.Shape[1] == 1)
 }
 
 // checkNumbers refuses what cannot be a time.
@@ -87,7 +87,7 @@ type column struct {
 	path  string // of a file of its own
 }
 
-func (c column) len() int { return c.array.Shape[0] }
+func (c column) len() int { return c.array.Len() / c.width }
 
 // load fills dst with the numbers from row from on, counted from 0. The row of an
 // error counts from 1. The scratch is as long as width rows of dst.
@@ -261,7 +261,7 @@ func (c *collector) readNPZ(data []byte) (row int, err error) {
 		}
 		return 0, nil
 	}
-	timeAt, trainAt, stated, err := c.columns(names)
+	timeAt, trainAt, stated, err := c.columns("array", names)
 	if err != nil {
 		return 0, err
 	}
@@ -282,8 +282,8 @@ func (c *collector) readNPZ(data []byte) (row int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("array %s: %w", names[trainAt], err)
 	}
-	if ids.Shape[0] != times.Shape[0] {
-		return 0, fmt.Errorf("%w: array %s has %d rows and array %s %d, want as many", ErrFormat, names[timeAt], times.Shape[0], names[trainAt], ids.Shape[0])
+	if ids.Len() != times.Len() {
+		return 0, fmt.Errorf("%w: array %s has %d rows and array %s %d, want as many", ErrFormat, names[timeAt], times.Len(), names[trainAt], ids.Len())
 	}
 	if ids.Type.Kind == npy.Text || ids.Type.Kind == npy.Bytes {
 		return c.addNamed(ids, column{times, 0, 1, ""})
@@ -294,7 +294,7 @@ func (c *collector) readNPZ(data []byte) (row int, err error) {
 	return c.addSpikes(column{ids, 0, 1, ""}, column{times, 0, 1, ""}, trainID)
 }
 
-// readColumn reads an array of shape (n,) or (n, 1).
+// readColumn reads an array of times, or of their trains.
 func readColumn(archive *npy.Archive, name string) (npy.Array, error) {
 	a, err := archive.Read(name)
 	if err != nil {
@@ -380,7 +380,7 @@ func (c *collector) readRagged(archive *npy.Archive) error {
 			t.Times = times[from:end:end]
 		}
 		var err error
-		if t.Unit, err = unit.Parse(units[i]); err == nil {
+		if t.Unit, err = unit.DimensionTime.Parse(units[i]); err == nil {
 			err = c.addBounded(t)
 		}
 		if err != nil {

@@ -84,7 +84,7 @@ func (c *collector) readNWB(data []byte) (row int, err error) {
 		case len(observed) == 2:
 			t.TStart, t.TStop = observed[0], observed[1]
 		case len(observed) > 2 && !bounded:
-			return i + 1, fmt.Errorf("%w: it was observed in %d intervals and a train has one: give t_start and t_stop", ErrInterval, len(observed)/2)
+			return i + 1, fmt.Errorf("%w: it was observed in %d intervals and a train has one: give ReadOptions.TStart and ReadOptions.TStop", ErrInterval, len(observed)/2)
 		case !c.opts.TStop.IsSet():
 			t.TStop = last
 		}

@@ -67,7 +67,7 @@ func readFolder(folder string, opts ReadOptions) ([]Train, error) {
 			if err != nil {
 				return 0, err
 			}
-			if n, want := clusters.Shape[0], times.Shape[0]; n != want {
+			if n, want := clusters.Len(), times.Len(); n != want {
 				return 0, fmt.Errorf("%w: it has %d rows, want %d as spike_times.npy", ErrFormat, n, want)
 			}
 			return c.addSpikes(column{clusters, 0, 1, ""}, column{times, 0, 1, timesPath}, name)
@@ -133,13 +133,13 @@ func sampleRate(path string, given unit.Rate) (unit.Rate, error) {
 	case errors.Is(err, fs.ErrNotExist) && given.IsSet():
 		return given, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return rate, fileError(path, 0, fmt.Errorf("%w, so the sampling rate is not known: give it", fs.ErrNotExist))
+		return rate, fileError(path, 0, fmt.Errorf("%w, so the sampling rate is not known: give it with ReadOptions.SamplingRate", fs.ErrNotExist))
 	case err != nil:
 		return rate, fileError(path, row, err)
 	case !rate.IsSet() && given.IsSet():
 		return given, nil
 	case !rate.IsSet():
-		return rate, fileError(path, 0, fmt.Errorf("%w: it does not assign sample_rate: give the sampling rate", ErrFormat))
+		return rate, fileError(path, 0, fmt.Errorf("%w: it does not assign sample_rate: give the sampling rate with ReadOptions.SamplingRate", ErrFormat))
 	case given.IsSet():
 		same, err := given.In(unit.Hertz)
 		if err != nil {

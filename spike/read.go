@@ -88,16 +88,17 @@ func fileError(path string, row int, err error) error {
 // spike_times, followed by its unit as in time_ms, "time [ms]" or "time (ms)"; a
 // name without unit needs ReadOptions.Unit. With ReadOptions.SamplingRate it may
 // also be named sample, samples, spike_sample or spike_samples. A column named
-// train, train_id, unit, unit_id, neuron, cluster or cluster_id says to which
-// train a spike belongs; without it the file is one train. There are no other
-// columns, unless ReadOptions name these two. Lines that begin with # are
+// train, trains, train_id, unit, unit_id, neuron, cluster, clusters, cluster_id or
+// spike_clusters says to which train a spike belongs; without it the file is one
+// train. There are no other columns, unless ReadOptions name these two, but the
+// first may be an index without name, as pandas writes: 0, 1, 2 and so on. Lines that begin with # are
 // comments; the last line needs no line feed.
 //
 // A .txt file is the same with columns between spaces or tabs, and the line of
 // names may be missing: one column then has the times, and two are train and time.
 //
-// A .npy file holds integers or floats: of shape (n,) or (n, 1) the times of one
-// train, of shape (n, 2) rows of train and time. ReadOptions.Unit or SamplingRate
+// A .npy file holds integers or floats: of shape (n,), (n, 1) or (1, n) the
+// times of one train, of shape (n, 2) rows of train and time. ReadOptions.Unit or SamplingRate
 // is required.
 //
 // A .npz file is one of WriteFile, or has an array of times and another of trains,
@@ -128,7 +129,11 @@ func fileError(path string, row int, err error) error {
 // WriteFile and of .nwb are in the order of the file. A silent train, which has no
 // row, cannot be in a .csv, .tsv, .txt or .npy of several trains.
 func ReadFile(path string, opts ReadOptions) ([]Train, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fileError(path, 0, err)
+	}
+	if info.IsDir() {
 		return readFolder(path, opts)
 	}
 	c := collector{opts: opts}
@@ -155,7 +160,11 @@ func ReadFile(path string, opts ReadOptions) ([]Train, error) {
 	case ".nwb", ".h5", ".hdf5":
 		read = c.readNWB
 	default:
-		return nil, fileError(path, 0, fmt.Errorf("%w: cannot read %q files, want .csv, .tsv, .txt, .npy, .npz, .json, .nwb or a Kilosort folder", ErrFormat, ext))
+		reason := fmt.Sprintf("cannot read %q files", ext)
+		if ext == "" {
+			reason = "its name has no ending to say what it is"
+		}
+		return nil, fileError(path, 0, fmt.Errorf("%w: %s, want .csv, .tsv, .txt, .npy, .npz, .json, .nwb, .h5, .hdf5 or a Kilosort folder", ErrFormat, reason))
 	}
 	switch {
 	case labels && !nwb:
@@ -243,7 +252,7 @@ func (c *collector) unitOf(stated unit.Unit) (unit.Unit, error) {
 	case samples && c.opts.Unit == unit.Dimensionless:
 		u = unit.Second
 	case stated == unit.Dimensionless && c.opts.Unit == unit.Dimensionless:
-		return 0, fmt.Errorf("%w: the file does not say the unit of its times: give it", unit.ErrDimension)
+		return 0, fmt.Errorf("%w: the file does not say the unit of its times: give it with ReadOptions.Unit", unit.ErrDimension)
 	case stated == unit.Dimensionless:
 		u = c.opts.Unit
 	case c.opts.Unit != unit.Dimensionless && c.opts.Unit != stated:
@@ -344,11 +353,11 @@ func (c *collector) addBounded(t Train) error {
 		return err
 	}
 	for _, bound := range []struct {
-		name  string
-		in    *float64
-		given unit.Time
-		unset float64
-	}{{"t_start", &t.TStart, c.opts.TStart, 0}, {"t_stop", &t.TStop, c.opts.TStop, math.NaN()}} {
+		name, option string
+		in           *float64
+		given        unit.Time
+		unset        float64
+	}{{"t_start", "TStart", &t.TStart, c.opts.TStart, 0}, {"t_stop", "TStop", &t.TStop, c.opts.TStop, math.NaN()}} {
 		v, err := inOr(bound.given, t.Unit, bound.unset)
 		switch stated := *bound.in; {
 		case err != nil:
@@ -359,7 +368,7 @@ func (c *collector) addBounded(t Train) error {
 			return fmt.Errorf("%w: the file says that %s is %v, not %v", ErrFormat, bound.name, unit.Time{Value: stated, Unit: t.Unit}, bound.given)
 		}
 		if math.IsNaN(*bound.in) || math.IsInf(*bound.in, 0) {
-			return fmt.Errorf("%w: the file does not say %s: give it", ErrInterval, bound.name)
+			return fmt.Errorf("%w: the file does not say %s: give it with ReadOptions.%s", ErrInterval, bound.name, bound.option)
 		}
 	}
 	if !(t.TStart <= t.TStop) {

@@ -7,22 +7,27 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/parade-go/parade/unit"
 )
 
+// trainNames are the names of a column of trains.
+var trainNames = []string{"train", "trains", "train_id", "unit", "unit_id", "neuron", "cluster", "clusters", "cluster_id", "spike_clusters"}
+
 var (
 	timeColumn   = regexp.MustCompile(`(?i)^(?:spike_)?times?(?:_(\S+)|\s*\[\s*(\S+)\s*\]|\s*\(\s*(\S+)\s*\))?$`)
 	sampleColumn = regexp.MustCompile(`(?i)^(?:spike_)?samples?$`)
-	trainColumn  = regexp.MustCompile(`(?i)^(?:train|train_id|unit|unit_id|neuron|cluster|cluster_id)$`)
+	trainColumn  = regexp.MustCompile(`(?i)^(?:` + strings.Join(trainNames, "|") + `)$`)
 	// A column of another name, chosen by the user, may end with its unit as well.
 	chosenColumn = regexp.MustCompile(`(?:_([^\s_]+)|\[\s*(\S+)\s*\]|\(\s*(\S+)\s*\))$`)
 )
 
-// columns finds the columns by their names; trainAt is -1 where there is none.
-func (c *collector) columns(header []string) (timeAt, trainAt int, stated unit.Unit, err error) {
+// columns finds the columns, or arrays as kind says, by their names; trainAt is -1
+// where there is none.
+func (c *collector) columns(kind string, header []string) (timeAt, trainAt int, stated unit.Unit, err error) {
 	fail := func(format string, args ...any) (int, int, unit.Unit, error) {
 		return 0, 0, 0, fmt.Errorf("%w: "+format, append([]any{ErrFormat}, args...)...)
 	}
@@ -44,23 +49,28 @@ func (c *collector) columns(header []string) (timeAt, trainAt int, stated unit.U
 		case isTrain && trainAt < 0 && !isTime:
 			trainAt = i
 		case isTime || isTrain:
-			return fail("column %q is a second one of its kind: choose by name", name)
+			option := "TimeColumn"
+			if isTrain {
+				option = "TrainColumn"
+			}
+			return fail("%s %q is a second one of its kind: choose with ReadOptions.%s", kind, name, option)
 		case !chosen:
-			return fail("column %q is not wanted here, want train and time with its unit, such as train,time_ms; or choose them by name", name)
+			return fail("%s %q is not wanted here, want one of times, named time, times, spike_time or spike_times and its unit as in time_ms, and one of trains, named %s; or choose with ReadOptions.TimeColumn and ReadOptions.TrainColumn",
+				kind, name, strings.Join(trainNames, ", "))
 		}
 	}
 	if c.opts.TimeColumn != "" && timeAt < 0 {
-		return fail("there is no column %q, want one of %q", c.opts.TimeColumn, header)
+		return fail("there is no %s %q, want one of %q", kind, c.opts.TimeColumn, header)
 	}
 	if c.opts.TrainColumn != "" && trainAt < 0 {
-		return fail("there is no column %q, want one of %q", c.opts.TrainColumn, header)
+		return fail("there is no %s %q, want one of %q", kind, c.opts.TrainColumn, header)
 	}
 	if timeAt < 0 {
-		return fail("there is no column of times, such as time_ms or time [s]")
+		return fail("there is no %s of times, such as time_ms or time [s]", kind)
 	}
 	name := header[timeAt]
 	if sampleColumn.MatchString(name) && !samples {
-		return fail("column %q has sample numbers: give the sampling rate", name)
+		return fail("%s %q has sample numbers: give the sampling rate with ReadOptions.SamplingRate", kind, name)
 	}
 	found := timeColumn.FindStringSubmatch(name)
 	usual := found != nil
@@ -68,13 +78,13 @@ func (c *collector) columns(header []string) (timeAt, trainAt int, stated unit.U
 		found = chosenColumn.FindStringSubmatch(name)
 	}
 	if found != nil && found[1]+found[2]+found[3] != "" {
-		stated, err = unit.Parse(found[1] + found[2] + found[3])
+		stated, err = unit.DimensionTime.Parse(found[1] + found[2] + found[3])
 		if err != nil && !usual && found[1] != "" {
 			stated, err = unit.Dimensionless, nil // a part of the name, as in spike_peak
 		}
 	}
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("column %q: %w", name, err)
+		return 0, 0, 0, fmt.Errorf("%s %q: %w", kind, name, err)
 	}
 	return timeAt, trainAt, stated, nil
 }
@@ -88,6 +98,9 @@ func (c *collector) readText(data []byte, comma byte) (row int, err error) {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")): // the mark of UTF-8
 		data = data[3:]
 	}
+	if first, _, _ := bytes.Cut(data, []byte("\n")); bytes.IndexByte(bytes.TrimRight(first, "\r"), '\r') >= 0 {
+		return 1, fmt.Errorf("%w: its lines end in a carriage return alone: save it with line feeds", ErrFormat)
+	}
 	lines := textLines{data: data, comma: comma}
 	if !lines.next() {
 		return lines.row, cmp.Or(lines.err, fmt.Errorf("%w: it is empty, want a line of column names such as train,time_ms", ErrFormat))
@@ -99,7 +112,8 @@ func (c *collector) readText(data []byte, comma byte) (row int, err error) {
 	width := len(header)
 	var timeAt, trainAt int
 	var stated unit.Unit
-	bare := false // there is no line of names
+	bare := false    // there is no line of names
+	indexed := false // the first column counts the rows
 	if _, ok := parseNumber(lines.fields[0]); comma == ' ' && ok {
 		bare = true
 		switch {
@@ -112,8 +126,24 @@ func (c *collector) readText(data []byte, comma byte) (row int, err error) {
 		default:
 			return lines.row, fmt.Errorf("%w: it has %d columns without names, want times, or train and time", ErrFormat, width)
 		}
-	} else if timeAt, trainAt, stated, err = c.columns(header); err != nil {
-		return lines.row, lines.advise(header, err)
+	} else {
+		if !slices.ContainsFunc(lines.fields, func(f []byte) bool { _, ok := parseNumber(f); return !ok }) {
+			names := []string{"train", "time_ms"}[max(2-width, 0):]
+			return lines.row, fmt.Errorf("%w: the line of column names is missing: begin with one such as %q", ErrFormat, strings.Join(names, string(comma)))
+		}
+		names := header
+		if indexed = width > 1 && header[0] == "" && c.opts.TimeColumn == "" && c.opts.TrainColumn == ""; indexed {
+			names = header[1:]
+		}
+		if timeAt, trainAt, stated, err = c.columns("column", names); err != nil {
+			return lines.row, lines.advise(header, err)
+		}
+		if indexed {
+			timeAt++
+			if trainAt >= 0 {
+				trainAt++
+			}
+		}
 	}
 	if err := c.begin(stated); err != nil {
 		return lines.row, err
@@ -122,13 +152,23 @@ func (c *collector) readText(data []byte, comma byte) (row int, err error) {
 	if trainAt < 0 {
 		i = c.train("")
 	}
+	rows := 0
 	for more := bare || lines.next(); more; more = lines.next() {
 		if n := len(lines.fields); n != width {
 			hint := ""
+			if !slices.ContainsFunc(lines.fields, func(f []byte) bool { return len(f) > 0 }) {
+				return lines.row, notNumber(nil)
+			}
 			if n > width && comma == ',' {
 				hint = "; is its decimal sign a comma? want a point"
 			}
 			return lines.row, fmt.Errorf("%w: wrong number of fields: %d, want %d%s", ErrFormat, n, width, hint)
+		}
+		if indexed {
+			if i, ok := parseNumber(lines.fields[0]); !ok || i != float64(rows) {
+				return lines.row, fmt.Errorf("%w: the first column has no name and does not count the rows: it is %.40q, want %d; name it, or write the file without it (in pandas with index=False)", ErrFormat, lines.fields[0], rows)
+			}
+			rows++
 		}
 		t, ok := parseNumber(lines.fields[timeAt])
 		if !ok {
@@ -155,6 +195,9 @@ func (c *collector) readText(data []byte, comma byte) (row int, err error) {
 
 // notNumber says why a time is no number.
 func notNumber(field []byte) error {
+	if len(field) == 0 {
+		return fmt.Errorf("%w: it has no time", ErrFormat)
+	}
 	if point := bytes.Replace(field, []byte(","), []byte("."), 1); !bytes.Equal(point, field) {
 		if _, ok := parseNumber(point); ok {
 			return fmt.Errorf("%w: the time %q has a decimal comma, want a point", ErrFormat, field)
