@@ -41,7 +41,7 @@ func shell(t *testing.T, text string) command.Template {
 	return template
 }
 
-func text(t *testing.T, text string) command.Template {
+func parsed(t *testing.T, text string) command.Template {
 	t.Helper()
 	template, err := command.ParseText(text, nil)
 	if err != nil {
@@ -160,20 +160,20 @@ func TestOutcomes(t *testing.T) {
 		{"too long", command.Spec{Template: direct(t, "true", "{}")}, []string{strings.Repeat("x", 3<<20)}, command.Result{Exit: 126}, "too long"},
 		{"in PATH", command.Spec{Template: direct(t, "here", "{}"), Env: []string{"PATH=" + dir + ":/bin:/usr/bin"}}, []string{"1"},
 			command.Result{Stdout: inline("here\n")}, ""},
-		{"in a relative PATH", command.Spec{Template: direct(t, "here", "{}"), Dir: text(t, dir), Env: []string{"PATH=.:/bin:/usr/bin"}}, []string{"1"},
+		{"in a relative PATH", command.Spec{Template: direct(t, "here", "{}"), Dir: parsed(t, dir), Env: []string{"PATH=.:/bin:/usr/bin"}}, []string{"1"},
 			command.Result{Stdout: inline("here\n")}, ""},
-		{"relative to Dir", command.Spec{Template: direct(t, "./here", "{}"), Dir: text(t, dir)}, []string{"1"},
+		{"relative to Dir", command.Spec{Template: direct(t, "./here", "{}"), Dir: parsed(t, dir)}, []string{"1"},
 			command.Result{Stdout: inline("here\n")}, ""},
-		{"Dir", command.Spec{Template: shell(t, ": {}; pwd; echo $PWD"), Dir: text(t, "{1}")}, []string{"/usr"},
+		{"Dir", command.Spec{Template: shell(t, ": {}; pwd; echo $PWD"), Dir: parsed(t, "{1}")}, []string{"/usr"},
 			command.Result{Stdout: inline("/usr\n/usr\n")}, ""},
-		{"no Dir", command.Spec{Template: direct(t, "true", "{}"), Dir: text(t, dir+"/{}")}, []string{"gone"},
+		{"no Dir", command.Spec{Template: direct(t, "true", "{}"), Dir: parsed(t, dir+"/{}")}, []string{"gone"},
 			command.Result{Exit: 125}, "working directory"},
-		{"file as Dir", command.Spec{Template: direct(t, "true", "{}"), Dir: text(t, plain)}, []string{"gone"},
+		{"file as Dir", command.Spec{Template: direct(t, "true", "{}"), Dir: parsed(t, plain)}, []string{"gone"},
 			command.Result{Exit: 125}, "is not a folder"},
-		{"Stdin", command.Spec{Template: shell(t, ": {}; cat"), Stdin: text(t, dir+"/{}.txt")}, []string{"input"},
+		{"Stdin", command.Spec{Template: shell(t, ": {}; cat"), Stdin: parsed(t, dir+"/{}.txt")}, []string{"input"},
 			command.Result{Stdout: inline("from a file\n")}, ""},
 		{"no Stdin", command.Spec{Template: shell(t, ": {}; cat")}, []string{"input"}, command.Result{}, ""},
-		{"missing Stdin", command.Spec{Template: shell(t, ": {}; cat"), Stdin: text(t, dir+"/{}")}, []string{"gone"},
+		{"missing Stdin", command.Spec{Template: shell(t, ": {}; cat"), Stdin: parsed(t, dir+"/{}")}, []string{"gone"},
 			command.Result{Exit: 125}, "standard input: open"},
 		{"Env", command.Spec{
 			Template: shell(t, `: {}; echo "$LC_ALL,$A,$B,$PARADE_SEQ,$PARADE_ATTEMPT,$OMP_NUM_THREADS"`),
@@ -271,7 +271,7 @@ func TestBadSpec(t *testing.T) {
 		{"Env without name", command.Spec{Template: good, Env: []string{"=A"}}},
 		{"Env with NUL", command.Spec{Template: good, Env: []string{"A=\x00"}}},
 		{"{out} without Outputs", command.Spec{Template: out}},
-		{"Outputs without {out}", command.Spec{Template: good, Outputs: []command.Template{text(t, "x")}}},
+		{"Outputs without {out}", command.Spec{Template: good, Outputs: []command.Template{parsed(t, "x")}}},
 		{"Check without Outputs", command.Spec{Template: good, Check: good}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
