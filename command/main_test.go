@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/command"
 	"go.uber.org/goleak"
 
 	_ "github.com/parade-go/parade/process"
@@ -33,3 +34,33 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
+
+// direct is a command whose words go to exec as they are; shell one for a shell.
+func direct(t *testing.T, words ...string) command.Template {
+	t.Helper()
+	template, err := command.ParseTemplate(words, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return template
+}
+
+func shell(t *testing.T, text string) command.Template {
+	t.Helper()
+	template, err := command.ParseTemplate([]string{text}, true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return template
+}
+
+func parsed(t *testing.T, text string) command.Template {
+	t.Helper()
+	template, err := command.ParseText(text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return template
+}
+
+func input(args ...string) command.Input { return command.Input{Seq: 1, Args: args} }

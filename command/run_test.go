@@ -22,36 +22,6 @@ import (
 	"github.com/parade-go/parade/command"
 )
 
-// direct is a command whose words go to exec as they are; shell one for a shell.
-func direct(t *testing.T, words ...string) command.Template {
-	t.Helper()
-	template, err := command.ParseTemplate(words, false, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return template
-}
-
-func shell(t *testing.T, text string) command.Template {
-	t.Helper()
-	template, err := command.ParseTemplate([]string{text}, true, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return template
-}
-
-func parsed(t *testing.T, text string) command.Template {
-	t.Helper()
-	template, err := command.ParseText(text, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return template
-}
-
-func input(args ...string) command.Input { return command.Input{Seq: 1, Args: args} }
-
 // call runs one task here, without an executor. It wants a Result.
 func call(t *testing.T, spec command.Spec, in command.Input) command.Result {
 	t.Helper()
