@@ -169,11 +169,8 @@ func (o demoOptions) trains(ctx context.Context) ([]spike.Train, error) {
 		return drawTrains(ctx, parade.Serial(), tutorial, tutorialTrains, o.seed)
 	}
 	trains, err := spike.ReadFile(o.spikes, o.read)
-	if errors.Is(err, unit.ErrDimension) && o.read.Unit == unit.Dimensionless {
-		err = fmt.Errorf("%w, for example with --unit ms", err)
-	}
 	if err != nil {
-		return nil, &inputError{err}
+		return nil, &inputError{errors.New(readingFlagNames.Replace(err.Error()))}
 	}
 	return trains, nil
 }

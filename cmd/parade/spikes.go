@@ -141,6 +141,15 @@ func readingFlags(f *pflag.FlagSet, read *spike.ReadOptions) []string {
 	return []string{"unit", "t-start", "t-stop", "sampling-rate", "time-column", "train-column", "label"}
 }
 
+// readingFlagNames puts flags in the place of the options that an error of
+// spike.ReadFile names.
+var readingFlagNames = strings.NewReplacer(
+	": give it with ReadOptions.Unit", ": give it, for example with --unit ms, or --sampling-rate 30kHz for numbers of samples",
+	"with ReadOptions.SamplingRate", "with --sampling-rate, for example --sampling-rate 30kHz",
+	"ReadOptions.TStart", "--t-start", "ReadOptions.TStop", "--t-stop",
+	"ReadOptions.TimeColumn", "--time-column", "ReadOptions.TrainColumn", "--train-column",
+)
+
 // unset takes quantities that are not set out of the help, where they would be
 // shown as defaults.
 func unset(f *pflag.FlagSet, names ...string) {
@@ -349,11 +358,7 @@ func (a analysis) failure(file, path string, failed *parade.TaskError) error {
 	if errors.As(failed, &bad) {
 		named := *bad
 		named.Path = filepath.Clean(file) + strings.TrimPrefix(named.Path, path)
-		text := strings.TrimPrefix(named.Error(), "spike: ")
-		if errors.Is(failed, unit.ErrDimension) && a.read.Unit == unit.Dimensionless {
-			text += ", for example with --unit ms, or --sampling-rate 30kHz for numbers of samples"
-		}
-		return &inputError{errors.New(text)}
+		return &inputError{errors.New(readingFlagNames.Replace(strings.TrimPrefix(named.Error(), "spike: ")))}
 	}
 	text := failed.Error()
 	if failed.Kind == parade.Failed && failed.Err != nil {

@@ -116,15 +116,19 @@ func (o *psthOptions) check(a analysis, at []string, file string) error {
 	return a.checkPanels()
 }
 
+// eventFlagNames is readingFlagNames for the file of events.
+var eventFlagNames = strings.NewReplacer(
+	": give it with ReadOptions.Unit", ": give it, for example with --event-unit ms",
+	"with ReadOptions.SamplingRate", "with --event-sampling-rate, for example --event-sampling-rate 30kHz",
+	"ReadOptions.TimeColumn and ReadOptions.TrainColumn", "--event-column",
+	"ReadOptions.TimeColumn", "--event-column",
+)
+
 // readEvents reads the times of a file, of all its trains.
 func readEvents(file string, opts spike.ReadOptions) (spike.Events, error) {
 	trains, err := spike.ReadFile(file, opts)
 	if err != nil {
-		text := strings.TrimPrefix(err.Error(), "spike: ")
-		if errors.Is(err, unit.ErrDimension) && opts.Unit == unit.Dimensionless {
-			text += ", for example with --event-unit ms"
-		}
-		return spike.Events{}, &inputError{errors.New(text)}
+		return spike.Events{}, &inputError{errors.New(eventFlagNames.Replace(strings.TrimPrefix(err.Error(), "spike: ")))}
 	}
 	events := spike.Events{Unit: trains[0].Unit}
 	for _, t := range trains {
