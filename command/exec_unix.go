@@ -26,8 +26,8 @@ const (
 func (s *Spec) supported() error { return supportsLimits(s) }
 
 // leadsGroup says whether this process leads a process group, so that ending the group
-// ends nothing but what it has started.
-func leadsGroup() bool { return syscall.Getpgrp() == syscall.Getpid() }
+// ends nothing but what it has started, and can end one command of it without the others.
+func leadsGroup() bool { return seesProcesses && syscall.Getpgrp() == syscall.Getpid() }
 
 func signalName(n int) string {
 	if name := unix.SignalName(syscall.Signal(n)); name != "" {

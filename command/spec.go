@@ -227,7 +227,8 @@ func (r Result) Outcome() string {
 //
 // When its context ends, Run ends the command's process group with SIGTERM and, after
 // the Grace, SIGKILL. It returns when the command is gone; the executor may return
-// before that. Call Wait before the program exits.
+// before that. Call Wait before the program exits. Processes that a command leaves
+// behind when it ends by itself go on, but what they print then is lost.
 //
 // Should this process be killed with SIGKILL, then on Linux the command gets a SIGTERM
 // from the kernel. Processes that the command has started are not reached by that,
