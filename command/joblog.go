@@ -62,10 +62,7 @@ func (e JoblogEntry) AppendText(b []byte) ([]byte, error) {
 	if strings.ContainsAny(e.Host, "\t\n\x00") || e.Host == "" {
 		return b, fmt.Errorf("command: %w: host %q cannot stand in one", ErrJoblog, e.Host)
 	}
-	var start int64
-	if !e.Start.IsZero() {
-		start = max(0, e.Start.UnixMilli())
-	}
+	start := max(0, unixMilli(e.Start))
 	b = fmt.Appendf(b, "%d\t%s\t%d.%03d\t%10.3f\t%d\t%d\t%d\t%d\t", e.Seq, e.Host, start/1000, start%1000, e.Runtime.Seconds(), e.Sent, e.Received, e.Exit, e.Signal)
 	command := len(b)
 	b = append(b, e.Command...)
@@ -75,6 +72,14 @@ func (e JoblogEntry) AppendText(b []byte) ([]byte, error) {
 		}
 	}
 	return append(b, '\n'), nil
+}
+
+// unixMilli is 0 for a time that is not set, as of a task that was skipped.
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 // parseJoblogEntry reads a line without its newline.

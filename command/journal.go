@@ -79,7 +79,7 @@ type JournalOptions struct {
 	// Changed lets the command differ from that of the earlier run. What is done
 	// counts all the same.
 	Changed bool
-	// DryRun leaves both files as they are: [Journal.Add] is refused.
+	// DryRun adds nothing to either file: [Journal.Add] is refused.
 	DryRun bool
 }
 
@@ -107,9 +107,10 @@ type JournalOptions struct {
 //
 // # Memory
 //
-// A resumed run holds 16 bytes for each task of the earlier one (1,000,000 tasks: 16 MB),
-// half as much again if inputs have moved, and some 60 bytes for each that failed. A
-// new run holds nothing.
+// A resumed run holds 16 bytes for each task of the earlier one, half as much again if
+// inputs have moved, and some 60 bytes for each that failed; opening takes 8 more for a
+// while. A new run holds nothing. To resume 1,000,000 tasks takes some 3 s and, what the
+// garbage collector leaves lying about included, 50 MB more than a new run.
 //
 // Todo, Skip, Left and Moved are for one goroutine; the other methods may be called at
 // the same time.
@@ -150,7 +151,7 @@ func OpenFailed(joblog string, dryRun bool) (*Journal, Spec, error) {
 }
 
 // openJournal opens it to run the failed tasks if spec is nil.
-func openJournal(path string, spec *Spec, opts JournalOptions) (_ *Journal, err error) {
+func openJournal(path string, spec *Spec, opts JournalOptions) (opened *Journal, err error) {
 	j := &Journal{path: path, opts: opts}
 	retry := spec == nil
 	if !retry {
@@ -159,6 +160,7 @@ func openJournal(path string, spec *Spec, opts JournalOptions) (_ *Journal, err 
 	defer func() {
 		if err != nil {
 			j.Close() // the error that there is says more
+			opened = nil
 		}
 	}()
 	info, err := os.Stat(path)
@@ -166,7 +168,9 @@ func openJournal(path string, spec *Spec, opts JournalOptions) (_ *Journal, err 
 	case err == nil && !info.Mode().IsRegular():
 		return j, j.openStream(info)
 	case errors.Is(err, os.ErrNotExist) && retry:
-		return nil, fmt.Errorf("command: joblog %s: there is none to take failed tasks from: %w", path, os.ErrNotExist)
+		if _, err := os.Stat(path + JournalSuffix); err != nil || opts.DryRun {
+			return nil, fmt.Errorf("command: joblog %s: there is none to take failed tasks from: %w", path, os.ErrNotExist)
+		}
 	case opts.DryRun && opts.Resume == Anew:
 		return j, nil
 	}
@@ -216,20 +220,27 @@ func (j *Journal) openStream(info os.FileInfo) (err error) {
 
 // openFile opens the journal proper, and reads it if the run is resumed.
 func (j *Journal) openFile() (err error) {
-	name := j.path + JournalSuffix
-	if j.opts.DryRun {
-		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-	}
-	replay := j.past.replay
 	if j.opts.Resume == Anew {
-		replay = func(journal.Record) error { return nil }
-	} else if j.past.lastLine, err = lastJoblogLine(j.joblog.file, j.path); err != nil {
+		j.file, err = journal.Open(j.path+JournalSuffix, journalKind, func(journal.Record) error { return nil })
 		return err
 	}
-	j.file, err = journal.Open(name, journalKind, replay)
-	return err
+	// Only when the journal is locked does no other run write to the joblog.
+	readLast := sync.OnceValue(func() (err error) {
+		j.past.lastLine, err = lastJoblogLine(j.joblog.file, j.path)
+		return err
+	})
+	if _, err := os.Stat(j.path + JournalSuffix); !j.opts.DryRun || err == nil {
+		j.file, err = journal.Open(j.path+JournalSuffix, journalKind, func(r journal.Record) error {
+			if err := readLast(); err != nil {
+				return err
+			}
+			return j.past.replay(r)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return readLast()
 }
 
 // lastJoblogLine gives the last whole entry, with number 0 if there is none.
@@ -612,12 +623,9 @@ func strs(texts []text) []string {
 func (j *Journal) taskRecord(r *Result) taskRecord {
 	e := r.JoblogEntry()
 	t := taskRecord{
-		Seq: r.Seq, OK: r.Exit == 0, Runtime: e.Runtime.Round(time.Millisecond).Seconds(),
+		Seq: r.Seq, OK: r.Exit == 0, Start: unixMilli(r.Start), Runtime: e.Runtime.Round(time.Millisecond).Seconds(),
 		Host: e.Host, Exit: e.Exit, Signal: e.Signal, Attempts: r.Attempts, Skipped: r.Skipped, Received: e.Received,
 		Fault: r.Fault, Args: texts(r.Args), Command: text(r.Command), Outputs: texts(r.Outputs),
-	}
-	if !r.Start.IsZero() {
-		t.Start = r.Start.UnixMilli()
 	}
 	if !j.specless {
 		key := keyOf(r.Args)
