@@ -7,10 +7,11 @@ cd "$(dirname "$0")/.."
 
 # The Debian packages that the tests use beyond Go and that are not there. The C
 # compiler and its headers are for the race detector, the libraries are what package
-# linalg can load.
+# linalg can load, and GNU parallel is what parade run agrees with.
 missing_packages() {
 	command -v make >/dev/null || echo make
 	command -v gcc >/dev/null || echo gcc
+	command -v parallel >/dev/null || echo parallel # reads and continues our joblogs
 	if ! echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; then echo libc6-dev; fi
 	for library in openblas-pthread/libopenblas.so.0:libopenblas0-pthread lapack/liblapack.so.3:liblapack3 \
 		blas/libblas.so.3:libblas3 blis-pthread/libblis.so.4:libblis4-pthread; do
