@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"io/fs"
 	"os"
@@ -55,11 +56,9 @@ func (o *checkedOutput) prepare() error {
 var ownerToken = sync.OnceValue(func() string { return hostToken() + "-" + strconv.FormatInt(int64(os.Getpid()), 36) })
 
 var hostToken = sync.OnceValue(func() string {
-	h := uint32(2166136261) // FNV-1a
-	for _, c := range []byte(hostname()) {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	return strconv.FormatUint(uint64(h), 36)
+	h := fnv.New32a()
+	io.WriteString(h, hostname())
+	return strconv.FormatUint(uint64(h.Sum32()), 36)
 })
 
 // swept are the folders in which this process has looked for left temporary outputs.

@@ -378,7 +378,8 @@ func (t *task) execute(ctx context.Context, argv []string, files [3]*os.File, at
 // environment is what all commands of a Spec share.
 type environment struct {
 	process, own []string // made of
-	threads      int
+	threads      int      // asked for; 0 is the share of each of
+	workers      int
 	base         []string // without what differs between tasks
 	path         string
 }
@@ -395,14 +396,11 @@ var attempts atomic.Uint64
 
 // environment sets the environment of what is started.
 func (t *task) environment(s *start, attempt int) *environment {
-	threads := t.spec.Threads
-	if threads == 0 {
-		threads = innerThreads(cores.Workers())
-	}
+	workers := cores.Workers()
 	process := os.Environ()
 	env := lastEnvironment.Load()
-	if env == nil || env.threads != threads || !slices.Equal(env.process, process) || !slices.Equal(env.own, t.spec.Env) {
-		env = newEnvironment(process, slices.Clone(t.spec.Env), threads)
+	if env == nil || env.threads != t.spec.Threads || env.workers != workers || !slices.Equal(env.process, process) || !slices.Equal(env.own, t.spec.Env) {
+		env = newEnvironment(process, slices.Clone(t.spec.Env), t.spec.Threads, workers)
 		lastEnvironment.Store(env)
 	}
 	s.token = "PARADE_TASK=" + runToken() + "." + strconv.FormatUint(attempts.Add(1), 10)
@@ -421,8 +419,11 @@ func (t *task) environment(s *start, attempt int) *environment {
 	return env
 }
 
-func newEnvironment(process, own []string, threads int) *environment {
-	env := &environment{process: process, own: own, threads: threads}
+func newEnvironment(process, own []string, threads, workers int) *environment {
+	env := &environment{process: process, own: own, threads: threads, workers: workers}
+	if threads == 0 {
+		threads = cores.InnerThreads(workers)
+	}
 	at := map[string]int{}
 	for _, list := range [][]string{process, cores.ThreadEnv(threads), own} {
 		for _, setting := range list {
@@ -451,7 +452,6 @@ func without(env []string, name string) []string {
 }
 
 var (
-	granted  = sync.OnceValue(cores.Granted) // reads files
 	hostname = sync.OnceValue(func() string {
 		name, err := os.Hostname()
 		if err != nil {
@@ -464,8 +464,6 @@ var (
 		return strconv.FormatInt(int64(os.Getpid()), 36) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	})
 )
-
-func innerThreads(workers int) int { return max(1, granted()/workers) }
 
 // seat is where a command runs, beside the others of this process.
 type seat struct {
