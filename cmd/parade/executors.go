@@ -48,17 +48,36 @@ type opened struct {
 	parade.Executor
 }
 
+// checkJobs refuses n workers beside an executor that says their number itself.
+func checkJobs(spec string, n int) error {
+	switch {
+	case strings.Contains(spec, ":"):
+		return usagef("--on %s already says the number of workers; leave out --jobs", spec)
+	case spec == "serial" && n != 1:
+		return usagef("--on serial has one worker; leave out --jobs or take another executor")
+	}
+	return nil
+}
+
+func openExecutor(ctx context.Context, spec string) (parade.Executor, error) {
+	ex, err := parade.Open(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("executor %s: %w", spec, err)
+	}
+	return ex, nil
+}
+
 // openExecutors opens all of them, or none. Those in specs that this system does
 // not have are left out and returned when optional is set.
 func openExecutors(ctx context.Context, specs []string, optional bool) (open []opened, missing []string, err error) {
 	for _, spec := range specs {
-		ex, err := parade.Open(ctx, spec)
+		ex, err := openExecutor(ctx, spec)
 		if optional && errors.Is(err, errors.ErrUnsupported) {
 			missing = append(missing, spec)
 			continue
 		}
 		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("executor %s: %w", spec, err), closeExecutors(open))
+			return nil, nil, errors.Join(err, closeExecutors(open))
 		}
 		open = append(open, opened{spec, ex})
 	}

@@ -419,11 +419,12 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 		return err
 	}
 	kind, number, counted := strings.Cut(o.on, ":")
+	if o.jobs.text != "" {
+		if err := checkJobs(o.on, o.jobs.n); err != nil {
+			return err
+		}
+	}
 	switch {
-	case o.jobs.text != "" && counted:
-		return usagef("--on %s already says the number of workers; leave out --jobs", o.on)
-	case kind == "serial" && o.jobs.text != "" && o.jobs.n != 1:
-		return usagef("--on serial has one worker; leave out --jobs or take another executor")
 	case kind == "serial":
 		o.jobs.n = 1
 	case counted:

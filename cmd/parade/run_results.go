@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -133,11 +132,7 @@ func saveOutput(path string, o *command.Output, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if o.File == "" {
-		_, err = bytes.NewReader(o.Data).WriteTo(f)
-	} else {
-		_, err = o.WriteTo(f)
-	}
+	_, err = o.WriteTo(f)
 	if failed := f.Close(); err == nil {
 		err = failed
 	}

@@ -82,15 +82,14 @@ func (w *workers) flags(f *pflag.FlagSet) {
 func (w *workers) spec(f *pflag.FlagSet) (string, error) {
 	spec := w.on
 	if f.Changed("jobs") {
-		switch {
-		case w.jobs < 1:
+		if w.jobs < 1 {
 			return "", usagef("--jobs %d: give 1 or more", w.jobs)
-		case strings.Contains(spec, ":"):
-			return "", usagef("--on %s already says the number of workers; leave out --jobs", spec)
-		case spec != "serial":
+		}
+		if err := checkJobs(spec, w.jobs); err != nil {
+			return "", err
+		}
+		if spec != "serial" {
 			spec = fmt.Sprintf("%s:%d", spec, w.jobs)
-		case w.jobs > 1:
-			return "", usagef("--on serial has one worker; leave out --jobs or take another executor")
 		}
 	}
 	return spec, checkExecutors([]string{spec})
@@ -293,14 +292,6 @@ func (a analysis) finish(s *sheet, p func() picture, failed error) error {
 		err = out.err
 	}
 	return errors.Join(err, failed)
-}
-
-func openExecutor(ctx context.Context, spec string) (parade.Executor, error) {
-	ex, err := parade.Open(ctx, spec)
-	if err != nil {
-		return nil, fmt.Errorf("executor %s: %w", spec, err)
-	}
-	return ex, nil
 }
 
 // figure tells whether a figure is to be made.
