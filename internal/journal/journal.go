@@ -449,7 +449,8 @@ func (j *File) Close() error {
 	return errors.Join(err, j.file.Close())
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is made when it is needed: every worker process has this package.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 const (
 	crcStart = `{"crc":"`
@@ -463,7 +464,7 @@ func appendLine(b, object []byte) []byte {
 	fields := object[1:]
 	b = slices.Grow(b, framing+len(object))
 	b = append(b, crcStart...)
-	sum := crc32.Checksum(fields, castagnoli)
+	sum := crc32.Checksum(fields, castagnoli())
 	const digits = "0123456789abcdef"
 	for shift := 28; shift >= 0; shift -= 4 {
 		b = append(b, digits[sum>>shift&15])
@@ -484,7 +485,7 @@ func unframe(line []byte) (object []byte, ok bool) {
 		return nil, false
 	}
 	sum, err := strconv.ParseUint(string(line[len(crcStart):crcEnd]), 16, 32)
-	if err != nil || crc32.Checksum(line[comma+1:], castagnoli) != uint32(sum) {
+	if err != nil || crc32.Checksum(line[comma+1:], castagnoli()) != uint32(sum) {
 		return nil, false
 	}
 	line[comma] = '{'
