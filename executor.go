@@ -3,7 +3,6 @@ package parade
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,12 +147,4 @@ func WorkerCount(kind, arg string, byDefault int) (int, error) {
 		return 0, fmt.Errorf("parade: executor \"%s:%s\": %q is not a number of workers; write for example %s:4", kind, arg, arg, kind)
 	}
 	return n, nil
-}
-
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return name
 }

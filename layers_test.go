@@ -85,7 +85,7 @@ func standard(importPath string) bool {
 var (
 	science   = []string{"spike", "unit", "npy", "mt19937", "internal/hdf5", "linalg", "nifti", "smooth"}
 	executors = []string{"process", "mpi", "cluster"}
-	lowest    = []string{"internal/wire", "internal/shm", "internal/cores", "internal/mmap", "internal/wholefile", "internal/journal"}
+	lowest    = []string{"internal/wire", "internal/shm", "internal/cores", "internal/host", "internal/mmap", "internal/wholefile", "internal/journal"}
 )
 
 const (

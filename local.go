@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parade-go/parade/internal/cores"
+	"github.com/parade-go/parade/internal/host"
 )
 
 func init() {
@@ -31,7 +32,7 @@ func init() {
 // goroutine, with nothing concurrent: for debugging, and to compare with.
 func Serial() Executor {
 	granted := cores.Granted()
-	return &serial{jobs: newJobSet(), info: Info{Kind: "serial", Workers: 1, Cores: granted, Threads: granted, Host: hostname()}}
+	return &serial{jobs: newJobSet(), info: Info{Kind: "serial", Workers: 1, Cores: granted, Threads: granted, Host: host.Name()}}
 }
 
 type serial struct {
@@ -67,7 +68,7 @@ func Threads(n int) Executor {
 	}
 	return &threads{
 		n: n, slots: make(chan struct{}, n), jobs: newJobSet(),
-		info: Info{Kind: "threads", Workers: n, Cores: cores.Granted(), Threads: cores.InnerThreads(n), Host: hostname()},
+		info: Info{Kind: "threads", Workers: n, Cores: cores.Granted(), Threads: cores.InnerThreads(n), Host: host.Name()},
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/parade-go/parade/internal/host"
 )
 
 // JoblogHeader is the first line of a joblog, without its newline.
@@ -43,7 +45,7 @@ func (e JoblogEntry) OK() bool { return e.Exit == 0 && e.Signal == 0 }
 // the exit value 0, and one that ran out of time has -1 and signal 15.
 func (r Result) JoblogEntry() JoblogEntry {
 	e := JoblogEntry{Seq: r.Seq, Host: r.Host, Start: r.Start, Runtime: r.Duration, Received: r.Stdout.Size, Exit: r.Exit, Signal: r.Signal, Command: r.Command}
-	if e.Host == "" || e.Host == hostname() {
+	if e.Host == "" || e.Host == host.Name() {
 		e.Host = ":"
 	}
 	switch {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/parade-go/parade/internal/host"
 )
 
 // temporaryPrefix begins the names of outputs that are not finished. The dot hides
@@ -57,7 +59,7 @@ var ownerToken = sync.OnceValue(func() string { return hostToken() + "-" + strco
 
 var hostToken = sync.OnceValue(func() string {
 	h := fnv.New32a()
-	io.WriteString(h, hostname())
+	io.WriteString(h, host.Name())
 	return strconv.FormatUint(uint64(h.Sum32()), 36)
 })
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/internal/cores"
+	"github.com/parade-go/parade/internal/host"
 )
 
 const (
@@ -139,7 +140,7 @@ func (t *task) expand() error {
 		}
 		t.outputs = append(t.outputs, checkedOutput{name: filepath.Clean(name)})
 	}
-	t.result = Result{Seq: t.in.Seq, Args: t.in.Args, Host: hostname(), Slot: t.seat.slot, Outputs: t.names()}
+	t.result = Result{Seq: t.in.Seq, Args: t.in.Args, Host: host.Name(), Slot: t.seat.slot, Outputs: t.names()}
 	values.Outputs = t.result.Outputs
 	if t.needsScratch() {
 		values.Scratch = "{scratch}" // there is none yet
@@ -451,19 +452,10 @@ func without(env []string, name string) []string {
 	})
 }
 
-var (
-	hostname = sync.OnceValue(func() string {
-		name, err := os.Hostname()
-		if err != nil {
-			return "localhost"
-		}
-		return name
-	})
-	// runToken is this process, in names that no other may have at the same time.
-	runToken = sync.OnceValue(func() string {
-		return strconv.FormatInt(int64(os.Getpid()), 36) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	})
-)
+// runToken is this process, in names that no other may have at the same time.
+var runToken = sync.OnceValue(func() string {
+	return strconv.FormatInt(int64(os.Getpid()), 36) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+})
 
 // seat is where a command runs, beside the others of this process.
 type seat struct {

@@ -5,11 +5,11 @@ package process
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/internal/cores"
+	"github.com/parade-go/parade/internal/host"
 )
 
 // Executor runs jobs in child processes.
@@ -25,12 +25,8 @@ type Executor struct {
 }
 
 func open(cfg Config) (*Executor, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
 	e := &Executor{cfg: cfg, info: parade.Info{
-		Kind: "processes", Workers: cfg.Workers, Cores: cores.Granted(), Threads: cfg.Threads, Host: host,
+		Kind: "processes", Workers: cfg.Workers, Cores: cores.Granted(), Threads: cfg.Threads, Host: host.Name(),
 	}}
 	e.dispatcher = parade.NewDispatcher(parade.DispatcherConfig{
 		Workers: cfg.Workers, Heartbeat: cfg.Heartbeat, Missed: cfg.Missed, Grace: cfg.Grace,

@@ -38,6 +38,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/parade-go/parade/internal/host"
 )
 
 const (
@@ -79,7 +81,7 @@ func (e *HeldError) Error() string {
 	var by strings.Builder
 	if e.PID != 0 {
 		fmt.Fprintf(&by, " by process %d on %s since %s", e.PID, e.Host, e.Since.Local().Format("2 Jan 15:04:05"))
-		if e.PID == os.Getpid() && e.Host == hostname() {
+		if e.PID == os.Getpid() && e.Host == host.Name() {
 			by.WriteString(", which is this very program")
 		}
 	}
@@ -237,8 +239,8 @@ func (j *File) start(kind string, replay func(Record) error) error {
 }
 
 func (j *File) writeHeader(kind string, fresh bool) error {
-	host := hostname()
-	object, err := json.Marshal(header{Journal: version, Kind: kind, PID: os.Getpid(), Host: host[:min(len(host), maxText)], Since: time.Now().UTC().Truncate(time.Second)})
+	name := host.Name()
+	object, err := json.Marshal(header{Journal: version, Kind: kind, PID: os.Getpid(), Host: name[:min(len(name), maxText)], Since: time.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
@@ -537,12 +539,4 @@ func (w *window) line(offset int64) (text []byte, whole bool, err error) {
 			return nil, false, err
 		}
 	}
-}
-
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return name
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/parade-go/parade/internal/host"
 )
 
 const kind = "test 1"
@@ -632,7 +634,7 @@ func TestHeldByAnotherProgram(t *testing.T) {
 		}
 		_, _, err = collect(path)
 		var held *HeldError
-		if !errors.As(err, &held) || !errors.Is(err, ErrHeld) || held.PID != holder.Process.Pid || held.Host != hostname() || held.Since.IsZero() {
+		if !errors.As(err, &held) || !errors.Is(err, ErrHeld) || held.PID != holder.Process.Pid || held.Host != host.Name() || held.Since.IsZero() {
 			t.Errorf("%v, want a HeldError with process %d", err, holder.Process.Pid)
 		}
 		if err := holder.Process.Kill(); err != nil {

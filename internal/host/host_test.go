@@ -1,0 +1,12 @@
+package host_test
+
+import (
+	"fmt"
+
+	"github.com/parade-go/parade/internal/host"
+)
+
+func ExampleName() {
+	fmt.Println(host.Name() != "")
+	// Output: true
+}
