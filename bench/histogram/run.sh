@@ -10,17 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=${1:-3}
 
-python=${PYTHON:-}
-if [ -z "$python" ]; then
-	venv=${XDG_CACHE_HOME:-$HOME/.cache}/parade/elephant
-	if ! cmp -s bench/histogram/requirements.txt "$venv/installed.txt"; then
-		rm -rf "$venv"
-		python3 -m venv "$venv"
-		"$venv/bin/pip" install --quiet --disable-pip-version-check -r bench/histogram/requirements.txt
-		cp bench/histogram/requirements.txt "$venv/installed.txt"
-	fi
-	python=$venv/bin/python
-fi
+. bench/venv.sh
+venv elephant bench/histogram/requirements.txt
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
