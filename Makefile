@@ -1,7 +1,7 @@
 # make demo   builds Parade and runs the Elephant tutorial on this machine
 # make test   everything that the CI checks: format, vet, lint, cross builds, tests
 #
-# also: build, bench (Parade beside its peers), lint, cross, clean
+# also: build, man (the manual pages), bench (Parade beside its peers), lint, cross, clean
 #
 # Needed: Go, git and make. The rest is fetched.
 
@@ -15,13 +15,17 @@ export GOTOOLCHAIN ?= auto
 # does without the commit in its version.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
-.PHONY: build demo test lint cross bench clean setup setup-test
+.PHONY: build man demo test lint cross bench clean setup setup-test
 
 build: setup
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(VCS) -o bin/parade ./cmd/parade
 
 demo: build
 	bin/parade demo
+
+# For those who package Parade: bin/man/parade.1 and so on; parade completion has the shells.
+man: build
+	bin/parade man bin/man
 
 test: setup-test
 	@scripts/test.sh

@@ -65,7 +65,8 @@ type Spec struct {
 	// they are the arguments and the words of the command that are files, and Stdin.
 	Inputs []Template
 	// Check is a command that must end with 0 for the outputs to be whole, for
-	// example gzip -t {out}. Without words there is none. It has the Timeout for itself.
+	// example gzip -t {out}, a template of ParseCheck. Without words there is none. It
+	// has the Timeout for itself.
 	Check Template
 	// Force runs also the tasks whose outputs are whole.
 	Force bool

@@ -90,11 +90,24 @@ const optionGuard = " "
 // Unlike here, GNU parallel gives several words to the shell, too, and quotes
 // without regard to the place: "{}" becomes "'a b'".
 func ParseTemplate(words []string, shell bool, columns []string) (Template, error) {
-	t := Template{Words: slices.Clone(words), Shell: shell, Columns: slices.Clone(columns)}
 	if len(words) == 0 || len(words) == 1 && words[0] == "{}" {
-		t.Words, t.Shell = nil, true
-		return t, nil
+		return Template{Shell: true, Columns: slices.Clone(columns)}, nil
 	}
+	return parse(words, shell, columns, "{}", func(_ Needs, input bool) bool { return input })
+}
+
+// ParseCheck is ParseTemplate for a Spec's Check, a command about what a task has
+// made: one that names no output gets {out} appended, and nothing else.
+func ParseCheck(words []string, shell bool, columns []string) (Template, error) {
+	if len(words) == 0 {
+		return Template{}, fmt.Errorf("command: %w: the check has no words", ErrTemplate)
+	}
+	return parse(words, shell, columns, "{out}", func(needs Needs, _ bool) bool { return needs.Outputs > 0 })
+}
+
+// parse appends a placeholder to a command that has none that it is about.
+func parse(words []string, shell bool, columns []string, placeholder string, about func(needs Needs, input bool) bool) (Template, error) {
+	t := Template{Words: slices.Clone(words), Shell: shell, Columns: slices.Clone(columns)}
 	if i := slices.IndexFunc(words, hasNUL); i >= 0 {
 		return Template{}, fmt.Errorf("command: %w: word %d has a NUL byte, which no command can get", ErrTemplate, i+1)
 	}
@@ -107,17 +120,17 @@ func ParseTemplate(words []string, shell bool, columns []string) (Template, erro
 	if strings.TrimSpace(t.Words[0]) == "" {
 		return Template{}, fmt.Errorf("command: %w: the program's name is empty", ErrTemplate)
 	}
-	_, input, err := t.survey()
-	if err == nil && !input {
+	needs, input, err := t.survey()
+	if err == nil && !about(needs, input) {
 		if t.Shell {
-			t.Words[0] += " {}"
+			t.Words[0] += " " + placeholder
 		} else {
-			t.Words = append(t.Words, "{}")
+			t.Words = append(t.Words, placeholder)
 		}
-		_, input, err = t.survey()
+		needs, input, err = t.survey()
 	}
-	if err == nil && !input { // it became part of what was the end
-		err = fmt.Errorf("command: %w: %q: write {} where the input belongs", ErrTemplate, words[0])
+	if err == nil && !about(needs, input) { // it became part of what was the end
+		err = fmt.Errorf("command: %w: %q: write %s where it belongs", ErrTemplate, words[0], placeholder)
 	}
 	if err != nil {
 		return Template{}, err

@@ -239,6 +239,45 @@ func TestTemplateErrors(t *testing.T) {
 	}
 }
 
+func TestParseCheck(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		words []string
+		shell bool
+		want  []string // nil: refused
+	}{
+		{"words", []string{"gzip", "-t"}, false, []string{"gzip", "-t", "{out}"}},
+		{"it names the output", []string{"cmp", "{out}", "{}"}, false, []string{"cmp", "{out}", "{}"}},
+		{"it names the input alone", []string{"newer", "{}"}, false, []string{"newer", "{}", "{out}"}},
+		{"the second output", []string{"gzip -t {out2}"}, true, []string{"gzip -t {out2}"}},
+		{"one string", []string{"gzip -t"}, true, []string{"gzip -t {out}"}},
+		{"one string that a shell need not read", []string{"whole"}, false, []string{"whole", "{out}"}},
+		{"a comment at the end", []string{"gzip -t # sound?"}, true, nil},
+		{"an open quote", []string{"grep 'x"}, true, nil},
+		{"no words", nil, false, nil},
+		{"no program", []string{" "}, true, nil},
+		{"a NUL byte", []string{"gzip", "\x00"}, false, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := command.ParseCheck(tc.words, tc.shell, nil)
+			if tc.want == nil {
+				if !errors.Is(err, command.ErrTemplate) {
+					t.Errorf("got %q and %v, want ErrTemplate", got.Words, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got.Words); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestNeeds(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -223,7 +223,7 @@ Ctrl-C lets the running commands end and starts no more; a second one ends them.
 When something failed the exit code is 3, and the summary says how to run it again.`,
 		Example: `  parade run gzip -k {} ::: *.txt
   parade run -j 4 'sort {} > {.}.sorted' :::: list.txt
-  parade run --output '{.}_s.nii.gz' -- 3dBlurToFWHM -quiet -input {} -FWHM 6 -prefix {out} :::: subjects.txt
+  parade run --output '{..}_6mm.nii.gz' -- 3dBlurToFWHM -quiet -input {} -FWHM 6 -prefix {out} :::: subjects.txt
   parade run --csv --header : -- ./fit --rate {rate} --seed {seed} :::: table.csv
   parade run --joblog run.log --resume --retries 2 --timeout 1h ./analyse.sh ::: sub-*
   find . -name '*.wav' -print0 | parade run -0 --dry-run lame {} {.}.mp3`,
@@ -484,7 +484,7 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 		spec.Inputs = append(spec.Inputs, text(name))
 	}
 	if err == nil && o.check != "" {
-		spec.Check, err = o.checkTemplate(columns)
+		spec.Check, err = command.ParseCheck([]string{o.check}, true, columns)
 	}
 	if err != nil {
 		return spec, &usageError{err}
@@ -519,20 +519,6 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 	}
 	spec.Capture = o.capture()
 	return spec, nil
-}
-
-// checkTemplate makes the command of --check, which is about outputs and not, as other
-// commands, about the input unless it says so.
-func (o *runOptions) checkTemplate(columns []string) (command.Template, error) {
-	text := o.check
-	if plain, err := command.ParseText(text, columns); err == nil && plain.Needs().Outputs == 0 {
-		text += " {out}"
-	}
-	t, err := command.ParseTemplate([]string{text}, true, columns)
-	if err == nil {
-		t.Words[0] = text // without {} at its end
-	}
-	return t, err
 }
 
 func (o *runOptions) capture() command.Capture {

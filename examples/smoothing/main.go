@@ -56,8 +56,11 @@ func smoothing(fwhm string) (spec command.Spec, err error) {
 	}
 	// With the FWHM in the name, what is there is never taken for that of another one.
 	output, err := command.ParseText("{..}_"+fwhm+"mm.nii.gz", nil)
+	if err != nil {
+		return spec, err
+	}
 	spec.Outputs = []command.Template{output}
-	spec.Check = command.Template{Words: []string{"gzip", "-t", "{out}"}}
+	spec.Check, err = command.ParseCheck([]string{"gzip", "-t"}, false, nil)
 	// OMP_NUM_THREADS needs no line: each command gets its share of the cores.
 	spec.Env = []string{"AFNI_LOGFILE=NO"}
 	return spec, err
