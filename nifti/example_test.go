@@ -16,7 +16,7 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	if err := double("testdata/golden/inputs/aniso4d_f32.nii.gz", filepath.Join(dir, "double.nii.gz")); err != nil {
+	if err := double("testdata/reference/inputs/aniso4d_f32.nii.gz", filepath.Join(dir, "double.nii.gz")); err != nil {
 		fmt.Println(err)
 		return
 	}

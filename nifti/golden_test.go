@@ -15,9 +15,9 @@ import (
 	"github.com/parade-go/parade/nifti"
 )
 
-const golden = "testdata/golden"
+const golden = "testdata/reference"
 
-// manifest describes the files in testdata/golden.
+// manifest describes the files in testdata/reference.
 type manifest struct {
 	Inputs map[string]struct {
 		Shape          []int
