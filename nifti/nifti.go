@@ -314,7 +314,7 @@ func (h *Header) Warnings() []string {
 	for i, size := range h.VoxelSize() {
 		stated := math.Abs(h.PixDim[i+1]) * h.Units.millimetres()
 		if h.length(i) > 1 && !(math.Abs(stated-size) <= 0.01*size) {
-			all = append(all, fmt.Sprintf("pixdim[%d] says %g mm, but the affine, which counts, %g mm", i+1, stated, size))
+			all = append(all, fmt.Sprintf("pixdim[%d] says %.6g mm, but the affine, which counts, %.6g mm", i+1, stated, size))
 		}
 	}
 	return all
@@ -360,17 +360,17 @@ func (h *Header) geometry() (affine [4][4]float64, size [3]float64, err error) {
 	for j := range 3 {
 		size[j] = math.Hypot(math.Hypot(affine[0][j], affine[1][j]), affine[2][j])
 		switch {
-		case sound(size[j]):
+		case sound(size[j]) || err != nil:
 		case h.length(j) == 1:
 			size[j] = 1
 		case field == "srow":
-			err = fail(ErrFormat, "srow_x, y, z[%d] are %g, %g, %g: voxels of %g mm, want more than 0 and at most %g%s",
+			err = fail(ErrFormat, "srow_x, y, z[%d] are %.6g, %.6g, %.6g: voxels of %.6g mm, want more than 0 and at most %g%s",
 				j, h.SForm[0][j], h.SForm[1][j], h.SForm[2][j], size[j], maxSize, h.unitNote())
 		case !sound(math.Abs(h.PixDim[j+1]) * mm):
-			err = fail(ErrFormat, "pixdim[%d] is %g: voxels of %g mm, want more than 0 and at most %g%s",
+			err = fail(ErrFormat, "pixdim[%d] is %.6g: voxels of %.6g mm, want more than 0 and at most %g%s",
 				j+1, h.PixDim[j+1], h.PixDim[j+1]*mm, maxSize, h.unitNote())
 		default:
-			err = fail(ErrFormat, "quatern_b, c, d are %g, %g, %g, which is no rotation", h.Quatern[0], h.Quatern[1], h.Quatern[2])
+			err = fail(ErrFormat, "quatern_b, c, d are %.6g, %.6g, %.6g, which is no rotation", h.Quatern[0], h.Quatern[1], h.Quatern[2])
 		}
 	}
 	for i, row := range affine {

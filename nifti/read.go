@@ -56,7 +56,7 @@ func Open(path string) (*Reader, error) {
 	}
 	if err != nil {
 		s.Close()
-		return nil, named(header, s.explain(err))
+		return nil, named(header, err)
 	}
 	return r, nil
 }
@@ -106,7 +106,7 @@ func read[T Float](r *Reader, dst []T) error {
 		err = r.stream.finish()
 	}
 	if err != nil {
-		r.err = named(r.path, r.stream.explain(err))
+		r.err = named(r.path, err)
 	}
 	return r.err
 }
@@ -142,7 +142,7 @@ func fill[T Float](r *Reader, c converter, dst []T) error {
 
 func (r *Reader) readVoxels(raw []byte) error {
 	_, err := io.ReadFull(r.stream, raw)
-	return err
+	return short(err, "the voxels")
 }
 
 // SeekVolume makes volume i, counted from 0, the next to be read. In a gzipped file
@@ -167,7 +167,7 @@ func (r *Reader) SeekVolume(i int) error {
 		err = r.stream.skip((done - r.done) * size)
 	}
 	if r.done = done; err != nil {
-		r.err = named(r.path, r.stream.explain(err))
+		r.err = named(r.path, err)
 	}
 	return r.err
 }
@@ -261,7 +261,7 @@ func openStream(path string) (*stream, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, s.explain(err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -288,7 +288,38 @@ func (s *stream) restart() error {
 		return nil
 	}
 	s.limit = s.size * maxRatio
-	s.Reader, err = gzip.NewReader(bufio.NewReaderSize(plain, 1<<16))
+	z, err := gzip.NewReader(bufio.NewReaderSize(plain, 1<<16))
+	s.Reader = inflater{z, s.size}
+	return inflateError(err, s.size)
+}
+
+// inflater gives the errors of a gzipped file, whose early end is none of its
+// contents.
+type inflater struct {
+	*gzip.Reader
+	size int64 // of the file
+}
+
+func (z inflater) Read(p []byte) (int, error) {
+	n, err := z.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = inflateError(err, z.size)
+	}
+	return n, err
+}
+
+func inflateError(err error, size int64) error {
+	corrupt := flate.CorruptInputError(0)
+	switch {
+	case errors.Is(err, gzip.ErrHeader):
+		return fail(ErrFormat, "its gzip stream is damaged, or followed by other bytes: no gzip header where one must be")
+	case errors.Is(err, gzip.ErrChecksum):
+		return fail(ErrFormat, "its gzip stream is damaged: wrong checksum or length")
+	case errors.As(err, &corrupt):
+		return fail(ErrFormat, "its gzip stream is damaged near byte %d", int64(corrupt))
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return fail(ErrFormat, "its gzip stream is cut after %d bytes", size)
+	}
 	return err
 }
 
@@ -303,7 +334,7 @@ func (s *stream) skip(n int64) error {
 		s.Reader = s.ahead
 	}
 	_, err := io.CopyN(io.Discard, s.Reader, n)
-	return err
+	return short(err, "what is before the voxels")
 }
 
 // finish reads a gzipped file to its end, where its checksum and length stand.
@@ -312,24 +343,6 @@ func (s *stream) finish() error {
 		return nil
 	}
 	_, err := io.Copy(io.Discard, s.Reader)
-	return err
-}
-
-// explain says in the words of this package what is wrong with a file.
-func (s *stream) explain(err error) error {
-	corrupt := flate.CorruptInputError(0)
-	switch {
-	case errors.Is(err, gzip.ErrHeader):
-		return fail(ErrFormat, "its gzip stream is damaged, or followed by other bytes: no gzip header where one must be")
-	case errors.Is(err, gzip.ErrChecksum):
-		return fail(ErrFormat, "its gzip stream is damaged: wrong checksum or length")
-	case errors.As(err, &corrupt):
-		return fail(ErrFormat, "its gzip stream is damaged near byte %d", int64(corrupt))
-	case errors.Is(err, io.ErrUnexpectedEOF) && s.gzipped:
-		return fail(ErrFormat, "its gzip stream is cut after %d bytes", s.size)
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fail(ErrFormat, "it ends inside the voxels")
-	}
 	return err
 }
 
