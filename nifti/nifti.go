@@ -26,6 +26,7 @@ package nifti
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
 )
@@ -70,7 +71,10 @@ func named(path string, err error) error {
 	if f := (*failure)(nil); errors.As(err, &f) && f.path == "" {
 		return &failure{path, f.kind, f.text}
 	}
-	return err
+	if p := (*fs.PathError)(nil); err == nil || errors.As(err, &p) && p.Path == path {
+		return err
+	}
+	return fmt.Errorf("nifti: %s: %w", path, err)
 }
 
 // Datatype is how a file stores a value: the number that NIfTI has for it.

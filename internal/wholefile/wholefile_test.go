@@ -169,3 +169,51 @@ func TestWriteRefuses(t *testing.T) {
 		t.Errorf("in no folder: error %v", err)
 	}
 }
+
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	for _, tc := range []struct {
+		name   string
+		old    string // there before the commit
+		commit func(f *wholefile.File) error
+		want   error
+		text   string // there after all
+	}{
+		{"committed", "", (*wholefile.File).Commit, nil, "new"},
+		{"committed over an older one", "old", (*wholefile.File).Commit, nil, "new"},
+		{"given up", "", func(*wholefile.File) error { return nil }, nil, ""},
+		{"given up beside an older one", "old", func(*wholefile.File) error { return nil }, nil, "old"},
+		{"new", "", (*wholefile.File).CommitNew, nil, "new"},
+		{"not new", "old", (*wholefile.File).CommitNew, fs.ErrExist, "old"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_ = os.Remove(path)
+			f, err := wholefile.Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(f, "new"); err != nil {
+				t.Fatal(err)
+			}
+			if tc.old != "" {
+				if err := os.WriteFile(path, []byte(tc.old), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := tc.commit(f); !errors.Is(err, tc.want) {
+				t.Errorf("error %v, want %v", err, tc.want)
+			}
+			for range 2 {
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			data, err := os.ReadFile(path)
+			if string(data) != tc.text || (err == nil) != (tc.text != "") || names(t, dir) != filepath.Base(path) && tc.text != "" {
+				t.Errorf("the file has %q, error %v; the folder has %s", data, err, names(t, dir))
+			}
+		})
+	}
+}
