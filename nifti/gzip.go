@@ -108,7 +108,7 @@ type deflated struct {
 	done chan error
 }
 
-const deflateSize = 1 << 20
+const deflateSize = 1 << 18
 
 func newGzipWriter(w io.Writer, level, workers int) *gzipWriter {
 	n := 2*workers + 1

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Overwrite bool // whether a file of that name is replaced
 	Level     int  // of gzip, 1 (0 is the same), the fastest, to 9
-	Workers   int  // goroutines that compress, 0 for as many as cores are granted; the file is the same
+	Workers   int  // goroutines that compress, 0 for as many as cores are granted, up to 8; the file is the same
 }
 
 // Writer writes an image that is there completely or not at all. It is for one
@@ -74,7 +74,7 @@ func (w *Writer) open() error {
 	if zipped {
 		workers := w.options.Workers
 		if workers < 1 {
-			workers = cores.Granted()
+			workers = min(8, cores.Granted()) // which is more than disks take
 		}
 		w.zip = newGzipWriter(w.file, max(1, w.options.Level), workers)
 		w.out = w.zip

@@ -38,7 +38,7 @@ func names(t *testing.T, dir string) string {
 
 // noisy gives an image of some MB, so that its gzip has many blocks.
 func noisy() (*nifti.Header, []float32) {
-	h := nifti.New([]int{64, 64, 30, 8}, [3]float64{3, 3, 3.5})
+	h := nifti.New([]int{64, 40, 16, 8}, [3]float64{3, 3, 3.5})
 	h.PixDim[4] = 2
 	r := rand.New(rand.NewPCG(1, 2))
 	values := make([]float32, h.VolumeLen()*h.Volumes())
