@@ -87,7 +87,10 @@ type moments struct {
 
 // planeSums are sums over the mask's part of a plane, of values and of differences
 // along the axes, and of their squares.
-type planeSums struct{ values, values2, diff, diff2 [3]float64 }
+type planeSums struct {
+	values, values2 float64
+	diff, diff2     [3]float64
+}
 
 // measure fills widths. The volumes must be clean. Sums are made plane by plane, and
 // added up in the order of planes, so that workers leave no trace.
@@ -105,14 +108,14 @@ func (m *moments) measure(ctx context.Context, r *region, volumes []float32, wor
 	for v := range m.widths {
 		var s planeSums
 		for _, p := range m.planes[v*nz:][:nz] {
-			s.values[0] += p.values[0]
-			s.values2[0] += p.values2[0]
+			s.values += p.values
+			s.values2 += p.values2
 			for a := range 3 {
 				s.diff[a] += p.diff[a]
 				s.diff2[a] += p.diff2[a]
 			}
 		}
-		value := variance(s.values[0], s.values2[0], r.voxels)
+		value := variance(s.values, s.values2, r.voxels)
 		for a := range 3 {
 			if r.pairs[a] >= minPairs {
 				m.widths[v][a] = width(value, variance(s.diff[a], s.diff2[a], r.pairs[a]), r.Voxel[a])
@@ -145,31 +148,43 @@ const halfWidth = 2.35482 / 2
 func (r *region) sumPlane(volume []float32, z int) (s planeSums) {
 	nx, ny := r.Shape[0], r.Shape[1]
 	for y := range ny {
-		at := (z*ny + y) * nx
-		row := volume[at:][:nx]
-		a, b := 0.0, 0.0
-		for _, v := range row {
-			u := float64(v)
-			a += u
-			b += float64(u * u)
+		row := z*ny + y
+		if !r.inside[row] {
+			continue
 		}
-		s.values[0] += a
-		s.values2[0] += b
-		for axis, stride := range [3]int{1, nx, nx * ny} {
-			joined := r.joined[axis][at:][:nx]
-			if at+stride >= len(volume) {
-				continue
-			}
-			next := volume[at+stride:]
-			next = next[:min(nx, len(next))]
-			a, b := 0.0, 0.0
-			for i, v := range next {
-				d := float64((float64(v) - float64(row[i])) * float64(joined[i]))
-				a += d
-				b += float64(d * d)
-			}
-			s.diff[axis] += a
-			s.diff2[axis] += b
+		at := row * nx
+		u := volume[at:][:nx]
+		// Nothing is joined with what is beyond the last row and plane.
+		uy, uz := u, u
+		if y+1 < ny {
+			uy = volume[at+nx:][:nx]
+		}
+		if z+1 < r.Shape[2] {
+			uz = volume[at+nx*ny:][:nx]
+		}
+		jx, jy, jz := r.joined[0][at:][:nx], r.joined[1][at:][:nx], r.joined[2][at:][:nx]
+		var v1, v2, x1, x2, y1, y2, z1, z2 float64
+		last, joined := 0.0, 0.0
+		for i, v := range u {
+			v := float64(v)
+			dx := (v - last) * joined
+			dy := (float64(uy[i]) - v) * float64(jy[i])
+			dz := (float64(uz[i]) - v) * float64(jz[i])
+			last, joined = v, float64(jx[i])
+			v1 += v
+			v2 += float64(v * v)
+			x1 += dx
+			x2 += float64(dx * dx)
+			y1 += dy
+			y2 += float64(dy * dy)
+			z1 += dz
+			z2 += float64(dz * dz)
+		}
+		s.values += v1
+		s.values2 += v2
+		for a, d := range [3][2]float64{{x1, x2}, {y1, y2}, {z1, z2}} {
+			s.diff[a] += d[0]
+			s.diff2[a] += d[1]
 		}
 	}
 	return s
@@ -178,17 +193,26 @@ func (r *region) sumPlane(volume []float32, z int) (s planeSums) {
 // minusLog is -ln r for r above 0 and up to 1, with an error of 1e-9 of it. It is
 // here because that of package math has not the same bits on every machine.
 func minusLog(r float64) float64 {
-	// r is 2^k · (1 + t) with t from -1/3 to 1/3.
-	const bias = 0x3fe5555555555555 // 2/3
-	bits := math.Float64bits(r) - bias
-	k := float64(int64(bits) >> 52)
-	t := math.Float64frombits(bits&(1<<52-1)+bias) - 1
-	// ln(1+t)/t, interpolated at the Chebyshev nodes.
-	t2 := t * t
-	t4 := t2 * t2
-	low := 0.9999999999020055 + float64(t*-0.5000000203387864) + float64(t2*(0.33333339626652686+float64(t*-0.2499963812042854)))
-	mid := 0.19999347405752213 + float64(t*-0.1668459306288539) + float64(t2*(0.14310311706922374+float64(t*-0.12141629590643917)))
-	high := 0.10697133660730777 + float64(t*-0.13046103595264322) + float64(t2*0.1220470188001479)
-	p := low + float64(t4*(mid+float64(t4*high)))
-	return -(float64(k*math.Ln2) + float64(t*p))
+	v := [1]float64{r}
+	minusLogs(v[:])
+	return v[0]
+}
+
+// minusLogs replaces values by their minusLog.
+func minusLogs(values []float64) {
+	for i, r := range values {
+		// r is 2^k · (1 + t) with t from -1/3 to 1/3.
+		const bias = 0x3fe5555555555555 // 2/3
+		bits := math.Float64bits(r) - bias
+		k := float64(int64(bits) >> 52)
+		t := math.Float64frombits(bits&(1<<52-1)+bias) - 1
+		// ln(1+t)/t, interpolated at the Chebyshev nodes.
+		t2 := t * t
+		t4 := t2 * t2
+		low := 0.9999999999020055 + float64(t*-0.5000000203387864) + float64(t2*(0.33333339626652686+float64(t*-0.2499963812042854)))
+		mid := 0.19999347405752213 + float64(t*-0.1668459306288539) + float64(t2*(0.14310311706922374+float64(t*-0.12141629590643917)))
+		high := 0.10697133660730777 + float64(t*-0.13046103595264322) + float64(t2*0.1220470188001479)
+		p := low + float64(t4*(mid+float64(t4*high)))
+		values[i] = -(float64(k*math.Ln2) + float64(t*p))
+	}
 }

@@ -27,8 +27,11 @@ type goldenCase struct {
 	Iterations      int
 	Estimates       [][]float64
 	Reached         bool
-	FWHM            lengths `json:"fwhm_mm"`
-	Tolerance       struct {
+	After           struct {
+		Widths [4]float64 `json:"xyz_and_mean"`
+	} `json:"fwhmx_after"`
+	FWHM      lengths `json:"fwhm_mm"`
+	Tolerance struct {
 		MaxAbsOverMax float64 `json:"max_abs_over_max"`
 	}
 }

@@ -53,8 +53,8 @@ type localWorker struct {
 	y0, y1  int // the rows of the block
 	fields  [2]field
 	results [2][]float64
-	value   []float64 // of each voxel of the block: n² times the variance
-	zeros   []float64
+	value   []float64 // of each voxel of the block: twice the variance
+	ratios  []float64
 	discs   [4][]float64
 	sums    [3][]float64
 	missing [3][]int32
@@ -107,6 +107,7 @@ func (l *local) newWorker() *localWorker {
 	for i := range w.discs {
 		w.discs[i] = make([]float64, l.stride)
 	}
+	w.ratios = make([]float64, nx)
 	w.value = make([]float64, nz*blockRows*nx)
 	for a := range w.sums {
 		w.sums[a] = make([]float64, nz*blockRows*nx)
@@ -255,7 +256,7 @@ func (w *localWorker) keepVariance(at, in, lo, hi int) {
 	counts, value := w.counts[0][at+lo:at+hi], w.value[in+lo:in+hi]
 	for i := range value {
 		n := float64(counts[i])
-		value[i] = float64(s2[i]*n) - float64(s1[i]*s1[i])
+		value[i] = 2 * (float64(s2[i]*n) - float64(s1[i]*s1[i])) / (n * (n - 1))
 	}
 }
 
@@ -268,20 +269,35 @@ const (
 
 // addWidth adds sqrt(-1/ln r), which is the width but for a factor.
 func (w *localWorker) addWidth(axis, at, in, lo, hi int) {
-	s1, s2 := w.results[0][lo:hi], w.results[1][lo:hi]
-	values, pairs, value := w.counts[0][at+lo:at+hi], w.counts[1+axis][at+lo:at+hi], w.value[in+lo:in+hi]
+	ratios := w.ratios[:hi-lo]
+	correlations(ratios, w.results[0][lo:hi], w.results[1][lo:hi], w.value[in+lo:in+hi], w.counts[1+axis][at+lo:at+hi])
+	minusLogs(ratios)
 	sums, missing := w.sums[axis][in+lo:in+hi], w.missing[axis][in+lo:in+hi]
-	for i := range sums {
-		n, m := float64(values[i]), float64(pairs[i])
-		top := (float64(s2[i]*m) - float64(s1[i]*s1[i])) * (n * (n - 1))
-		bottom := value[i] * (2 * m * (m - 1))
-		r := 1 - top/bottom
-		if !(m >= minPairs && bottom > 0 && r > 0 && r < 1) {
+	for i, l := range ratios {
+		if !(l > 0) {
 			missing[i]++
 			continue
 		}
-		v := math.Sqrt(1 / minusLog(r))
-		sums[i] += (min(v, most) + rounding) - rounding
+		v := math.Sqrt(1 / l)
+		if v > most {
+			v = most
+		}
+		sums[i] += (v + rounding) - rounding
+	}
+}
+
+// correlations makes r of sums over differences and over their squares. It is 1
+// where there is none.
+func correlations(r, s1, s2, value []float64, pairs []uint16) {
+	n := len(r)
+	s1, s2, value, pairs = s1[:n], s2[:n], value[:n], pairs[:n]
+	for i := range r {
+		m := float64(pairs[i])
+		v := 1 - (float64(s2[i]*m)-float64(s1[i]*s1[i]))/(value[i]*(m*(m-1)))
+		if !(v > 0 && v < 1 && m >= minPairs) {
+			v = 1
+		}
+		r[i] = v
 	}
 }
 

@@ -4,14 +4,15 @@ package smooth
 type region struct {
 	Grid
 	mask   []bool
+	inside []bool       // whether a row has voxels of the mask
 	voxels int          // in the mask
 	joined [3][]float32 // 1 where a voxel and the next one along the axis are in the mask
 	pairs  [3]int       // how many of them
 }
 
 func newRegion(grid Grid, mask []bool) *region {
-	r := &region{Grid: grid, mask: mask}
-	n := [3]int{grid.Shape[0], grid.Shape[1], grid.Shape[2]}
+	r := &region{Grid: grid, mask: mask, inside: make([]bool, grid.Shape[1]*grid.Shape[2])}
+	n := grid.Shape
 	stride := [3]int{1, n[0], n[0] * n[1]}
 	for a := range 3 {
 		r.joined[a] = make([]float32, len(mask))
@@ -22,6 +23,7 @@ func newRegion(grid Grid, mask []bool) *region {
 			for x := range n[0] {
 				if mask[i] {
 					r.voxels++
+					r.inside[z*n[1]+y] = true
 					for a, at := range [3]int{x, y, z} {
 						if at+1 < n[a] && mask[i+stride[a]] {
 							r.joined[a][i] = 1

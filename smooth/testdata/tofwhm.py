@@ -1,11 +1,19 @@
 """The method of 3dBlurToFWHM, written plainly, to compare with and to make more cases.
 
-    pip install numpy==NUMPY scipy==SCIPY
+    pip install numpy==2.4.6 scipy==1.17.1
     python tofwhm.py check     # against the outputs of AFNI 26.2.03 in manifest.json
-    python tofwhm.py make      # writes cases.json and cases/*.f32.gz
+    python tofwhm.py make      # writes more/
 
 Everything is float64 but the volumes, which are rounded to float32 after each step, as
 AFNI stores them. Neighbourhoods are summed offset by offset. Nothing here is fast.
+
+more/cases.json has cases that the golden files of AFNI and of SciPy as nilearn uses it do
+not have. Kind "to-fwhm" is of the function below (tolerances as for AFNI: 5e-5 of the
+maximum, equal rounds, estimates within 1e-3 mm; by its check it agrees with AFNI), kind
+"gaussian" of SciPy (2e-6 of the maximum). All share one input, more/input.i16.gz: 45 volumes
+of 1320 values, int16 to be halved, x fastest, given different shapes and voxel sizes;
+"bad" lists values that are replaced by NaN, and by infinity. more/NAME.f32.gz has the
+"kept" volumes of the result.
 """
 import gzip
 import json
@@ -269,5 +277,114 @@ def check():
         print(c["id"], c["tool"], "| rounds", len(rounds), c["iterations"], "| worst", "%.2g" % err, "| estimates %.2g mm" % off, "|", reason, flush=True)
 
 
+VALUES, VOLUMES = 1320, 45
+
+
+def make_input():
+    """Noise with a little smoothness on a structure, and voxels that do not change, or seldom."""
+    from scipy.ndimage import gaussian_filter
+    rng = np.random.RandomState(4711)
+    noise = rng.standard_normal((VOLUMES, 10, 11, 12))
+    noise = np.array([gaussian_filter(v, 0.5) for v in noise])
+    z, y, x = np.mgrid[:10, :11, :12]
+    structure = 900 + 200 * np.sin(x / 3.0) * np.cos(y / 4.0) + 20.0 * z
+    t = np.arange(VOLUMES)[:, None, None, None]
+    v = structure + 60 * noise + 3 * (t - 20) + 30 * np.sin(t / 4.0)
+    v[:, 2, 3, 4:9] = 800
+    v[:, 7, 5, 2] = 700
+    v[9:, 6, 6, 6] = 650
+    return np.round(2 * v).astype("<i2").reshape(VOLUMES, VALUES)
+
+
+def smooth(v, voxel, fwhm):
+    from scipy.ndimage import gaussian_filter1d
+    for a in range(3):
+        if fwhm[a]:
+            v = gaussian_filter1d(v, fwhm[a] / (math.sqrt(8 * math.log(2)) * voxel[a]), axis=2 - a, output=np.float32, mode="reflect", truncate=4.0)
+    return v
+
+
+def make():
+    cube, flat, pair = [12, 11, 10], [33, 40, 1], [30, 22, 2]
+    fwhm = [
+        dict(name="anisotropic", shape=cube, voxel=[2, 3, 4.5], volumes=[0, 12], goal=6.5, kept=[0, 11]),
+        dict(name="mask", shape=cube, voxel=[3, 3, 3.5], volumes=[0, 20], goal=7, mask=True, kept=[0, 19]),
+        dict(name="two-volumes", shape=cube, voxel=[3, 3, 3], volumes=[0, 2], goal=6, kept=[0, 1]),
+        dict(name="few-volumes", shape=cube, voxel=[3, 3, 3], volumes=[7, 12], goal=6, kept=[0, 4]),
+        dict(name="detrended", shape=cube, voxel=[3, 3, 3.5], volumes=[0, 35], goal=6, kept=[0, 34]),
+        dict(name="detrended-mask", shape=cube, voxel=[2, 2, 3], volumes=[0, 45], goal=5, mask=True, kept=[22]),
+        dict(name="empty-volume", shape=cube, voxel=[3, 3, 3], volumes=[0, 33], goal=6, empty=5, kept=[0, 5]),
+        dict(name="master", shape=cube, voxel=[3, 3, 3], volumes=[0, 3], master=[3, 43], goal=6, kept=[0, 1, 2]),
+        dict(name="uniform", shape=cube, voxel=[3, 3, 4], volumes=[0, 45], goal=6, uniform=True, kept=[3]),
+        dict(name="all-volumes", shape=cube, voxel=[3, 3, 3], volumes=[0, 41], goal=6, all_volumes=True, kept=[40]),
+        dict(name="no-detrend", shape=cube, voxel=[3, 3, 3], volumes=[0, 40], goal=6, no_detrend=True, kept=[1]),
+        dict(name="limit", shape=cube, voxel=[3, 3, 3], volumes=[0, 10], goal=9, maxite=5, kept=[0]),
+        dict(name="fast", shape=cube, voxel=[3, 3, 3], volumes=[0, 10], goal=6, rate=3, kept=[0]),
+        dict(name="slow-mask", shape=cube, voxel=[3, 2.5, 3], volumes=[0, 10], goal=4, rate=0.3, mask=True, kept=[0]),
+        dict(name="near", shape=cube, voxel=[3, 3, 3], volumes=[0, 40], goal=3.2, kept=[0]),
+        dict(name="in-plane", shape=cube, voxel=[3, 2.5, 5], volumes=[0, 12], goal=6, two_d=True, kept=[0, 11]),
+        dict(name="in-plane-mask", shape=cube, voxel=[3, 3, 2], volumes=[0, 33], goal=7, two_d=True, mask=True, kept=[0]),
+        dict(name="one-plane", shape=flat, voxel=[3, 3, 5], volumes=[0, 14], goal=8, kept=[0, 13]),
+        dict(name="two-planes", shape=pair, voxel=[3, 3, 4], volumes=[0, 14], goal=6, kept=[0]),
+        dict(name="not-finite", shape=cube, voxel=[3, 3, 3], volumes=[0, 6], goal=6, bad=[5, 700, 1320, 3000, 3001], kept=[0, 1, 2]),
+    ]
+    plain = [
+        dict(name="per-axis", shape=cube, voxel=[2, 3, 4.5], fwhm=[3, 0, 7.5]),
+        dict(name="narrow", shape=cube, voxel=[3, 3, 3], fwhm=[0.4, 0.9, 1.1]),
+        dict(name="wide", shape=cube, voxel=[2, 2, 2], fwhm=[40, 100, 300]),
+        dict(name="one-wide", shape=[1, 40, 33], voxel=[3, 3, 3], fwhm=[9, 6, 30]),
+        dict(name="two-wide", shape=[60, 2, 11], voxel=[3, 3, 3], fwhm=[8, 20, 8]),
+        dict(name="three-wide", shape=[44, 10, 3], voxel=[3, 3, 3], fwhm=[5, 5, 12]),
+        dict(name="line", shape=[1320, 1, 1], voxel=[1, 1, 1], fwhm=[200, 5, 0]),
+        dict(name="gaussian-not-finite", shape=cube, voxel=[3, 3, 3], fwhm=[6, 6, 6], bad=[5, 700, 1320, 3000, 3001]),
+        dict(name="gaussian-mask", shape=cube, voxel=[3, 3, 3.5], fwhm=[6, 6, 6], mask=True),
+        dict(name="gaussian-mask-wide", shape=cube, voxel=[2, 3, 3.5], fwhm=[50, 0, 9], mask=True),
+    ]
+    raw = make_input()
+    os.makedirs(os.path.join(HERE, "more"), exist_ok=True)
+
+    def write(name, b):
+        with open(os.path.join(HERE, "more", name), "wb") as f:
+            f.write(gzip.compress(b, mtime=0))
+
+    write("input.i16.gz", raw.tobytes())
+    z, y, x = np.mgrid[:10, :11, :12]
+    ellipsoid = ((x - 5.5) / 6) ** 2 + ((y - 5) / 5.5) ** 2 + ((z - 4.5) / 5) ** 2 < 0.9
+    ellipsoid[4, 5, 5:7] = False
+    write("mask.u8.gz", ellipsoid.astype("u1").tobytes())
+    for c in fwhm + plain:
+        lo, hi = c.get("volumes", [0, 3])
+        sx, sy, sz = c["shape"]
+
+        def volumes(lo, hi):
+            return (raw[lo:hi].astype(np.float32) / 2).reshape(-1, sz, sy, sx)
+
+        data = volumes(lo, hi)
+        for i, p in enumerate(c.get("bad", [])):
+            data.reshape(-1)[p] = [np.nan, np.inf, -np.inf][i % 3]
+        if "empty" in c:
+            data[c["empty"]] = 0
+        mask = ellipsoid if c.get("mask") else None
+        voxel = np.array(c["voxel"], dtype=float)
+        if "goal" in c:
+            c["kind"] = "to-fwhm"
+            options = {k: c[k] for k in ("two_d", "rate", "maxite", "no_detrend", "uniform", "all_volumes") if k in c}
+            master = volumes(*c["master"]) if "master" in c else None
+            out, c["rounds"], c["reason"], c["voxels"] = to_fwhm(data, voxel, c["goal"], mask, master, **options)
+            out = out[c["kept"]]
+        else:
+            c["kind"], c["volumes"], c["kept"] = "gaussian", [lo, hi], list(range(hi - lo))
+            v = np.where(np.isfinite(data), data, 0).astype(np.float32)
+            if mask is None:
+                out = np.array([smooth(u, voxel, c["fwhm"]) for u in v])
+            else:
+                w = smooth(mask.astype(np.float32), voxel, c["fwhm"])
+                out = np.array([np.where(mask, smooth(u * mask, voxel, c["fwhm"]) / w, 0) for u in v])
+        write(c["name"] + ".f32.gz", out.astype("<f4").tobytes())
+        print(c["name"], c["kind"], len(c.get("rounds", [])), c.get("reason"), c.get("voxels"), c.get("rounds", [[]])[0], c.get("rounds", [[]])[-1], flush=True)
+    with open(os.path.join(HERE, "more", "cases.json"), "w") as f:
+        f.write("[\n" + ",\n".join(json.dumps(c) for c in fwhm + plain) + "\n]\n")
+
+
 if __name__ == "__main__":
-    {"check": check}[sys.argv[1]]()
+    {"check": check, "make": make}[sys.argv[1]]()
