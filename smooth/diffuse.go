@@ -145,28 +145,3 @@ func (d *diffusion) volume(f *flows, u []float32) {
 		}
 	}
 }
-
-// flowAlong makes the flows from each voxel of a row to the next.
-func flowAlong(x, flow, u []float32) {
-	flow = flow[:len(x)]
-	next := u[1:][:len(x)]
-	u = u[:len(x)]
-	for i := range x {
-		x[i] = float32(flow[i] * (next[i] - u[i]))
-	}
-}
-
-// flowAcross makes the flows from a row to the next row and plane, which replace those
-// that came, and changes the row.
-func flowAcross(u, uy, uz, flowY, flowZ, x, fy, fz []float32) {
-	n := len(u)
-	uy, uz, flowY, flowZ, fy, fz = uy[:n], uz[:n], flowY[:n], flowZ[:n], fy[:n], fz[:n]
-	out := x[1:][:n]
-	x = x[:n]
-	for i, v := range u {
-		a := float32(flowY[i] * (uy[i] - v))
-		b := float32(flowZ[i] * (uz[i] - v))
-		u[i] = v + ((out[i] - x[i]) + (a - fy[i]) + (b - fz[i]))
-		fy[i], fz[i] = a, b
-	}
-}

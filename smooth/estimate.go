@@ -193,26 +193,34 @@ func (r *region) sumPlane(volume []float32, z int) (s planeSums) {
 // minusLog is -ln r for r above 0 and up to 1, with an error of 1e-9 of it. It is
 // here because that of package math has not the same bits on every machine.
 func minusLog(r float64) float64 {
-	v := [1]float64{r}
-	minusLogs(v[:])
-	return v[0]
+	// r is 2^k · (1 + t) with t from -1/3 to 1/3.
+	bits := math.Float64bits(r) - twoThirds
+	k := float64(int64(bits) >> 52)
+	t := math.Float64frombits(bits&mantissa+twoThirds) - 1
+	t2 := t * t
+	t4 := t2 * t2
+	low := log0 + float64(t*log1) + float64(t2*(log2+float64(t*log3)))
+	mid := log4 + float64(t*log5) + float64(t2*(log6+float64(t*log7)))
+	high := log8 + float64(t*log9) + float64(t2*log10)
+	p := low + float64(t4*(mid+float64(t4*high)))
+	return -(float64(k*math.Ln2) + float64(t*p))
 }
 
-// minusLogs replaces values by their minusLog.
-func minusLogs(values []float64) {
-	for i, r := range values {
-		// r is 2^k · (1 + t) with t from -1/3 to 1/3.
-		const bias = 0x3fe5555555555555 // 2/3
-		bits := math.Float64bits(r) - bias
-		k := float64(int64(bits) >> 52)
-		t := math.Float64frombits(bits&(1<<52-1)+bias) - 1
-		// ln(1+t)/t, interpolated at the Chebyshev nodes.
-		t2 := t * t
-		t4 := t2 * t2
-		low := 0.9999999999020055 + float64(t*-0.5000000203387864) + float64(t2*(0.33333339626652686+float64(t*-0.2499963812042854)))
-		mid := 0.19999347405752213 + float64(t*-0.1668459306288539) + float64(t2*(0.14310311706922374+float64(t*-0.12141629590643917)))
-		high := 0.10697133660730777 + float64(t*-0.13046103595264322) + float64(t2*0.1220470188001479)
-		p := low + float64(t4*(mid+float64(t4*high)))
-		values[i] = -(float64(k*math.Ln2) + float64(t*p))
-	}
-}
+const (
+	twoThirds = 0x3fe5555555555555 // the bits of 2/3
+	mantissa  = 1<<52 - 1
+
+	// ln(1+t)/t is the sum of their products with powers of t: it is interpolated at the
+	// Chebyshev nodes of -1/3 to 1/3.
+	log0  = 0.9999999999020055
+	log1  = -0.5000000203387864
+	log2  = 0.33333339626652686
+	log3  = -0.2499963812042854
+	log4  = 0.19999347405752213
+	log5  = -0.1668459306288539
+	log6  = 0.14310311706922374
+	log7  = -0.12141629590643917
+	log8  = 0.10697133660730777
+	log9  = -0.13046103595264322
+	log10 = 0.1220470188001479
+)

@@ -2,7 +2,6 @@ package smooth
 
 import (
 	"context"
-	"math"
 	"sync"
 )
 
@@ -32,7 +31,7 @@ type local struct {
 	stride  int         // of padded rows
 	counts  [4][]uint16 // around each voxel: of the mask, and of pairs along each axis
 	sums    [3][]float64
-	missing [3][]int32 // how many volumes have no estimate
+	missing [3][]int64 // how many volumes have no estimate
 	rows    []span     // which voxels of each row are wanted
 	across  []span     // of those and their neighbours along z
 	around  []span     // and along y
@@ -43,7 +42,7 @@ type local struct {
 const (
 	ballRadius, ballVoxels = 4, 257
 	discRadius, discVoxels = 6, 113
-	blockRows              = 8 // rows that are worked on at once, through all planes
+	blockRows              = 16 // rows that are worked on at once, through all planes
 	slots                  = 2*ballRadius + 1
 )
 
@@ -54,10 +53,9 @@ type localWorker struct {
 	fields  [2]field
 	results [2][]float64
 	value   []float64 // of each voxel of the block: twice the variance
-	ratios  []float64
 	discs   [4][]float64
 	sums    [3][]float64
-	missing [3][]int32
+	missing [3][]int64
 }
 
 // field is what is summed, in a ring of planes.
@@ -78,7 +76,7 @@ func newLocal(ctx context.Context, r *region, plane bool, workers int) (*local, 
 	}
 	for a := range l.sums {
 		l.sums[a] = make([]float64, len(r.mask))
-		l.missing[a] = make([]int32, len(r.mask))
+		l.missing[a] = make([]int64, len(r.mask))
 	}
 	l.rows = make([]span, ny*nz)
 	l.across = make([]span, ny*nz)
@@ -107,11 +105,10 @@ func (l *local) newWorker() *localWorker {
 	for i := range w.discs {
 		w.discs[i] = make([]float64, l.stride)
 	}
-	w.ratios = make([]float64, nx)
 	w.value = make([]float64, nz*blockRows*nx)
 	for a := range w.sums {
 		w.sums[a] = make([]float64, nz*blockRows*nx)
-		w.missing[a] = make([]int32, nz*blockRows*nx)
+		w.missing[a] = make([]int64, nz*blockRows*nx)
 	}
 	return w
 }
@@ -230,7 +227,9 @@ func (w *localWorker) measure(ctx context.Context, block int, volumes []float32,
 		w.run(pass{volume: volume, axis: -1}, w.keepVariance)
 		for a := range 3 {
 			if axes[a] {
-				w.run(pass{volume: volume, axis: a}, func(at, in, lo, hi int) { w.addWidth(a, at, in, lo, hi) })
+				w.run(pass{volume: volume, axis: a}, func(at, in, lo, hi int) {
+					addWidths(w.sums[a][in+lo:in+hi], w.missing[a][in+lo:in+hi], w.results[0][lo:hi], w.results[1][lo:hi], w.value[in+lo:in+hi], w.counts[1+a][at+lo:at+hi])
+				})
 			}
 		}
 	}
@@ -257,47 +256,6 @@ func (w *localWorker) keepVariance(at, in, lo, hi int) {
 	for i := range value {
 		n := float64(counts[i])
 		value[i] = 2 * (float64(s2[i]*n) - float64(s1[i]*s1[i])) / (n * (n - 1))
-	}
-}
-
-const (
-	// most is a width in voxels that no goal comes near to.
-	most = 1 << 12
-	// rounding leaves multiples of 2^-24, up to most, of which 2^17 are added exactly.
-	rounding = 3 << 27
-)
-
-// addWidth adds sqrt(-1/ln r), which is the width but for a factor.
-func (w *localWorker) addWidth(axis, at, in, lo, hi int) {
-	ratios := w.ratios[:hi-lo]
-	correlations(ratios, w.results[0][lo:hi], w.results[1][lo:hi], w.value[in+lo:in+hi], w.counts[1+axis][at+lo:at+hi])
-	minusLogs(ratios)
-	sums, missing := w.sums[axis][in+lo:in+hi], w.missing[axis][in+lo:in+hi]
-	for i, l := range ratios {
-		if !(l > 0) {
-			missing[i]++
-			continue
-		}
-		v := math.Sqrt(1 / l)
-		if v > most {
-			v = most
-		}
-		sums[i] += (v + rounding) - rounding
-	}
-}
-
-// correlations makes r of sums over differences and over their squares. It is 1
-// where there is none.
-func correlations(r, s1, s2, value []float64, pairs []uint16) {
-	n := len(r)
-	s1, s2, value, pairs = s1[:n], s2[:n], value[:n], pairs[:n]
-	for i := range r {
-		m := float64(pairs[i])
-		v := 1 - (float64(s2[i]*m)-float64(s1[i]*s1[i]))/(value[i]*(m*(m-1)))
-		if !(v > 0 && v < 1 && m >= minPairs) {
-			v = 1
-		}
-		r[i] = v
 	}
 }
 
@@ -412,11 +370,7 @@ func (w *localWorker) fillRow(p pass, ua, ub []float64, from, row int) {
 	m := min(n, len(next))
 	clear(ua[m:])
 	clear(ub[m:])
-	ua, ub, u, joined, next = ua[:m], ub[:m], u[:m], joined[:m], next[:m]
-	for i, v := range next {
-		f := (float64(v) - float64(u[i])) * float64(joined[i])
-		ua[i], ub[i] = f, f*f
-	}
+	differences(ua[:m], ub[:m], next, u, joined)
 }
 
 // ball makes the sums over the balls of a part of a row.
@@ -429,53 +383,6 @@ func (w *localWorker) ball(f *field, out []float64, z, y int, s span) {
 	innerDiscs(d3, d7, width(3, 0), width(3, -1), width(3, 1), width(2, 0), width(2, -1), width(2, 1), width(1, -2), width(1, 2))
 	outerDiscs(d12, d15, d3, width(3, -2), width(3, 2), width(2, -2), width(2, 2), width(2, -3), width(2, 3), width(1, -3), width(1, 3))
 	balls(out, d15, d12, d7, u(0, 0), u(0, -4), u(0, 4), u(-4, 0), u(4, 0))
-}
-
-// threeWidths makes sums over 3, 5 and 7 rows, of the row u and those 1, 2 and 3 before
-// and after it.
-func threeWidths(w1, w2, w3, u, a1, b1, a2, b2, a3, b3 []float64) {
-	n := len(u)
-	w1, w2, w3, a1, b1, a2, b2, a3, b3 = w1[:n], w2[:n], w3[:n], a1[:n], b1[:n], a2[:n], b2[:n], a3[:n], b3[:n]
-	for i, v := range u {
-		v += a1[i] + b1[i]
-		w1[i] = v
-		v += a2[i] + b2[i]
-		w2[i] = v
-		v += a3[i] + b3[i]
-		w3[i] = v
-	}
-}
-
-// innerDiscs makes d7, and d3, the part that d12 and d15 share. A name such as w2a1 is
-// for w2 one plane before, b for after.
-func innerDiscs(d3, d7, w3, w3a1, w3b1, w2, w2a1, w2b1, w1a2, w1b2 []float64) {
-	n := len(d3)
-	d7, w3, w3a1, w3b1, w2, w2a1, w2b1, w1a2, w1b2 = d7[:n], w3[:n], w3a1[:n], w3b1[:n], w2[:n], w2a1[:n], w2b1[:n], w1a2[:n], w1b2[:n]
-	for i := range d3 {
-		d3[i] = w3[i] + (w3a1[i] + w3b1[i])
-		d7[i] = w2[i] + (w2a1[i] + w2b1[i]) + (w1a2[i] + w1b2[i])
-	}
-}
-
-func outerDiscs(d12, d15, d3, w3a2, w3b2, w2a2, w2b2, w2a3, w2b3, w1a3, w1b3 []float64) {
-	n := len(d3)
-	d12, d15, w3a2, w3b2, w2a2, w2b2, w2a3, w2b3, w1a3, w1b3 = d12[:n], d15[:n], w3a2[:n], w3b2[:n], w2a2[:n], w2b2[:n], w2a3[:n], w2b3[:n], w1a3[:n], w1b3[:n]
-	for i, v := range d3 {
-		d12[i] = v + (w2a2[i] + w2b2[i]) + (w1a3[i] + w1b3[i])
-		d15[i] = v + (w3a2[i] + w3b2[i]) + (w2a3[i] + w2b3[i])
-	}
-}
-
-// balls adds up discs along x. The rows begin 4 voxels before out.
-func balls(out, d15, d12, d7, u, uya, uyb, uza, uzb []float64) {
-	n := len(out)
-	m := n + 2*ballRadius
-	d15, d12, d7, u = d15[:m], d12[:m], d7[:m], u[:m]
-	uya, uyb, uza, uzb = uya[4:][:n], uyb[4:][:n], uza[4:][:n], uzb[4:][:n]
-	for i := range out {
-		out[i] = (d15[i+4] + (uya[i] + uyb[i]) + (uza[i] + uzb[i])) +
-			(d15[i+3] + d15[i+5]) + (d12[i+2] + d12[i+6]) + (d7[i+1] + d7[i+7]) + (u[i] + u[i+8])
-	}
 }
 
 // disc makes the sums over the discs in the plane, for a part of a row: columns 1, 2, ...

@@ -153,13 +153,6 @@ func dot(a, b []float64) (sum float64) {
 	return sum
 }
 
-func axpy(y []float64, a float64, x []float64) {
-	x = x[:len(y)]
-	for i := range y {
-		y[i] += float64(a * x[i])
-	}
-}
-
 // detrend replaces the rows, one for each volume, by what the basis leaves of each
 // voxel's course, divided by its standard deviation. Voxels without one leave the mask.
 func detrend(rows []float64, basis [][]float64, mask []bool) {

@@ -256,3 +256,30 @@ func TestWorkersLeaveNoTrace(t *testing.T) {
 		})
 	}
 }
+
+// The loops in assembly give the bits of those in Go. Not parallel: it switches them
+// for all.
+func TestVectorsLeaveNoTrace(t *testing.T) {
+	for _, c := range moreCases(t) {
+		if c.Kind == "gaussian" {
+			continue
+		}
+		run := func() (data []float32, rounds []smooth.Width) {
+			data, mask := c.input(t)
+			cfg := c.config(t, mask)
+			cfg.MaxIterations, cfg.Workers = 12, 2
+			res, err := smooth.ToFWHM(t.Context(), c.grid(), data, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data, res.Rounds
+		}
+		data, rounds := run()
+		smooth.WithoutVectors(func() {
+			other, otherRounds := run()
+			if !slices.Equal(data, other) || !slices.Equal(rounds, otherRounds) {
+				t.Errorf("%s: another result", c.Name)
+			}
+		})
+	}
+}
