@@ -6,7 +6,7 @@ import "context"
 // next along an axis flows the difference times the sum of their coefficients.
 type diffusion struct {
 	*region
-	flow    [3][]float32 // for each voxel, to the next one along the axis; 0 across the mask's edge
+	flow    [3][]float32 // for each voxel, to the next one along the axis; 0 across the mask's edge; see begin
 	rows    []span       // what of each row changes
 	workers []flows
 }
@@ -40,28 +40,25 @@ func newDiffusion(r *region, workers int) *diffusion {
 	return d
 }
 
-// set takes the coefficients of the next steps, for each axis and voxel.
-func (d *diffusion) set(ctx context.Context, coefficients [3][]float32) error {
+// begin takes the coefficients of the next steps, which are in flow, for each axis and
+// voxel, and makes flows of them.
+func (d *diffusion) begin(ctx context.Context) error {
 	nx, ny := d.Shape[0], d.Shape[1]
-	stride := [3]int{1, nx, nx * ny}
-	rows := len(d.rows)
-	err := parallel(ctx, len(d.workers), rows, func(_, row int) {
-		at := row * nx
-		for a, c := range coefficients {
-			flow, joined := d.flow[a][at:][:nx], d.joined[a][at:][:nx]
-			for i := range flow {
-				if joined[i] != 0 {
-					flow[i] = c[at+i] + c[at+i+stride[a]]
-				} else {
-					flow[i] = 0
-				}
+	err := parallel(ctx, len(d.workers), len(d.flow), func(_, a int) {
+		flow, joined := d.flow[a], d.joined[a]
+		stride := [3]int{1, nx, nx * ny}[a]
+		for i, j := range joined {
+			if j != 0 {
+				flow[i] += flow[i+stride]
+			} else {
+				flow[i] = 0
 			}
 		}
 	})
 	if err != nil {
 		return err
 	}
-	return parallel(ctx, len(d.workers), rows, func(_, row int) {
+	return parallel(ctx, len(d.workers), len(d.rows), func(_, row int) {
 		s := span{}
 		for a, back := range [3]int{0, 1, ny} {
 			s = s.join(nonzero(d.flow[a][row*nx:][:nx]))

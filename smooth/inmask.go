@@ -58,14 +58,12 @@ func InMask(ctx context.Context, grid Grid, data []float32, cfg InMaskConfig) (z
 	}
 	steps := 2 + int(cfg.FWHM*cfg.FWHM/(smallest*smallest))
 	d := newDiffusion(r, cfg.Workers)
-	var c [3][]float32
-	for a := range c {
-		c[a] = make([]float32, len(mask))
-		for i := range c[a] {
-			c[a][i] = float32(inMaskRate * cfg.FWHM * cfg.FWHM / (float64(steps) * grid.Voxel[a] * grid.Voxel[a]))
+	for a, c := range d.flow {
+		for i := range c {
+			c[i] = float32(inMaskRate * cfg.FWHM * cfg.FWHM / (float64(steps) * grid.Voxel[a] * grid.Voxel[a]))
 		}
 	}
-	if err := d.set(ctx, c); err != nil {
+	if err := d.begin(ctx); err != nil {
 		return 0, err
 	}
 	bad := make([]int, n)

@@ -56,7 +56,7 @@ func ballsGo(out, d15, d12, d7, u, uya, uyb, uza, uzb []float64) {
 }
 
 // differencesGo makes differences between joined values, and their squares.
-func differencesGo(d, d2 []float64, next, u, joined []float32) {
+func differencesGo(d, d2 []float64, next, u []float32, joined []uint8) {
 	n := len(d)
 	d2, next, u, joined = d2[:n], next[:n], u[:n], joined[:n]
 	for i := range d {

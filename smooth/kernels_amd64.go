@@ -27,7 +27,7 @@ func outerDiscsAVX2(d12, d15, d3, w3a2, w3b2, w2a2, w2b2, w2a3, w2b3, w1a3, w1b3
 func ballsAVX2(out, d15, d12, d7, u, uya, uyb, uza, uzb *float64, n int)
 
 //go:noescape
-func differencesAVX2(d, d2 *float64, next, u, joined *float32, n int)
+func differencesAVX2(d, d2 *float64, next, u *float32, joined *uint8, n int)
 
 //go:noescape
 func addWidthsAVX2(sums *float64, missing *int64, s1, s2, value *float64, pairs *uint16, constants *[18][4]float64, n int)
@@ -82,7 +82,7 @@ func balls(out, d15, d12, d7, u, uya, uyb, uza, uzb []float64) {
 	ballsAVX2(&out[0], &d15[:m][0], &d12[:m][0], &d7[:m][0], &u[:m][0], &uya[r:][:n][0], &uyb[r:][:n][0], &uza[r:][:n][0], &uzb[r:][:n][0], n)
 }
 
-func differences(d, d2 []float64, next, u, joined []float32) {
+func differences(d, d2 []float64, next, u []float32, joined []uint8) {
 	n := len(d)
 	if !vectors || n < shortest {
 		differencesGo(d, d2, next, u, joined)

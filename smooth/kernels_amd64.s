@@ -166,7 +166,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func differencesAVX2(d, d2 *float64, next, u, joined *float32, n int)
+// func differencesAVX2(d, d2 *float64, next, u *float32, joined *uint8, n int)
 TEXT ·differencesAVX2(SB), NOSPLIT, $0-48
 	MOVQ d+0(FP), AX
 	MOVQ d2+8(FP), BX
@@ -180,7 +180,8 @@ TEXT ·differencesAVX2(SB), NOSPLIT, $0-48
 loop:
 	VCVTPS2PD (SI)(CX*4), Y0
 	VCVTPS2PD (DI)(CX*4), Y1
-	VCVTPS2PD (R8)(CX*4), Y2
+	VPMOVZXBD (R8)(CX*1), X2
+	VCVTDQ2PD X2, Y2
 	VSUBPD    Y1, Y0, Y0
 	VMULPD    Y2, Y0, Y0
 	VMOVUPD   Y0, (AX)(CX*8)

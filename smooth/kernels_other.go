@@ -21,7 +21,7 @@ func balls(out, d15, d12, d7, u, uya, uyb, uza, uzb []float64) {
 	ballsGo(out, d15, d12, d7, u, uya, uyb, uza, uzb)
 }
 
-func differences(d, d2 []float64, next, u, joined []float32) {
+func differences(d, d2 []float64, next, u []float32, joined []uint8) {
 	differencesGo(d, d2, next, u, joined)
 }
 

@@ -30,13 +30,34 @@ type local struct {
 	radius  int
 	stride  int         // of padded rows
 	counts  [4][]uint16 // around each voxel: of the mask, and of pairs along each axis
+	rows    []span      // which voxels of each row are wanted
+	across  []span      // of those and their neighbours along z
+	around  []span      // and along y
+	workers []*localWorker
+	blocks  []block
+}
+
+// block is some rows, through all planes. Their widths begin with those of the first plane.
+type block struct {
+	sync.Mutex
+	left int // how many groups of volumes are to come
+	widths
+}
+
+// widths are the estimates of a block, by axis.
+type widths struct {
 	sums    [3][]float64
 	missing [3][]int64 // how many volumes have no estimate
-	rows    []span     // which voxels of each row are wanted
-	across  []span     // of those and their neighbours along z
-	around  []span     // and along y
-	workers []*localWorker
-	locks   []sync.Mutex // one for each block
+}
+
+func (w *widths) init(n int) {
+	for a := range w.sums {
+		if w.sums[a] == nil {
+			w.sums[a], w.missing[a] = make([]float64, n), make([]int64, n)
+		}
+		clear(w.sums[a])
+		clear(w.missing[a])
+	}
 }
 
 const (
@@ -54,8 +75,7 @@ type localWorker struct {
 	results [2][]float64
 	value   []float64 // of each voxel of the block: twice the variance
 	discs   [4][]float64
-	sums    [3][]float64
-	missing [3][]int64
+	widths
 }
 
 // field is what is summed, in a ring of planes.
@@ -74,20 +94,16 @@ func newLocal(ctx context.Context, r *region, plane bool, workers int) (*local, 
 	for i := range l.counts {
 		l.counts[i] = make([]uint16, len(r.mask))
 	}
-	for a := range l.sums {
-		l.sums[a] = make([]float64, len(r.mask))
-		l.missing[a] = make([]int64, len(r.mask))
-	}
 	l.rows = make([]span, ny*nz)
 	l.across = make([]span, ny*nz)
 	l.around = make([]span, ny*nz)
-	l.locks = make([]sync.Mutex, (ny+blockRows-1)/blockRows)
+	l.blocks = make([]block, (ny+blockRows-1)/blockRows)
 	l.workers = make([]*localWorker, max(1, workers))
 	for i := range l.workers {
 		l.workers[i] = l.newWorker()
 	}
 	l.want(r.mask)
-	return l, parallel(ctx, len(l.workers), len(l.locks), func(w, block int) { l.workers[w].count(block) })
+	return l, parallel(ctx, len(l.workers), len(l.blocks), func(w, i int) { l.workers[w].count(i) })
 }
 
 func (l *local) newWorker() *localWorker {
@@ -106,10 +122,6 @@ func (l *local) newWorker() *localWorker {
 		w.discs[i] = make([]float64, l.stride)
 	}
 	w.value = make([]float64, nz*blockRows*nx)
-	for a := range w.sums {
-		w.sums[a] = make([]float64, nz*blockRows*nx)
-		w.missing[a] = make([]int64, nz*blockRows*nx)
-	}
 	return w
 }
 
@@ -155,27 +167,26 @@ func (l *local) want(voxels []bool) {
 type pass struct {
 	volume []float32
 	axis   int  // -1 for values
-	count  bool // of joined, or of volume
+	count  bool // of the mask, or of what is joined
 }
 
-// measure fills sums and missing for the voxels wanted and the axes asked for. The
-// terms of the sums are so rounded that their order leaves no trace.
-func (l *local) measure(ctx context.Context, volumes []float32, axes [3]bool) error {
+// measure hands over the estimates of the rows wanted, for the axes asked for: the row,
+// where it begins in the widths, and these. Several goroutines do so. The terms of the
+// sums are so rounded that their order leaves no trace.
+func (l *local) measure(ctx context.Context, volumes []float32, axes [3]bool, take func(row, in int, w *widths)) error {
 	n := len(volumes) / len(l.mask)
-	for a := range l.sums {
-		clear(l.sums[a])
-		clear(l.missing[a])
-	}
-	blocks := len(l.locks)
 	// A worker's block stays in its cache from volume to volume, but there may be more
 	// workers than blocks.
 	groups := 1
 	if w := len(l.workers); w > 1 {
-		groups = min(n, (4*w+blocks-1)/blocks)
+		groups = min(n, (16*w+len(l.blocks)-1)/len(l.blocks))
 	}
-	return parallel(ctx, len(l.workers), blocks*groups, func(w, i int) {
-		block, g := i%blocks, i/blocks
-		l.workers[w].measure(ctx, block, volumes[g*n/groups*len(l.mask):(g+1)*n/groups*len(l.mask)], axes)
+	for i := range l.blocks {
+		l.blocks[i].left = groups
+	}
+	return parallel(ctx, len(l.workers), len(l.blocks)*groups, func(w, i int) {
+		b, g := i/groups, i%groups
+		l.workers[w].measure(ctx, b, volumes[g*n/groups*len(l.mask):(g+1)*n/groups*len(l.mask)], axes, groups > 1, take)
 	})
 }
 
@@ -184,18 +195,23 @@ func (w *localWorker) begin(block int) {
 	w.y1 = min(w.y0+blockRows, w.Shape[1])
 }
 
+// eachRow calls do for the rows of the block that are wanted.
+func (w *localWorker) eachRow(do func(row, in int)) {
+	nx, ny := w.Shape[0], w.Shape[1]
+	for z := range w.Shape[2] {
+		for y := w.y0; y < w.y1; y++ {
+			if s := w.rows[z*ny+y]; s.lo < s.hi {
+				do(z*ny+y, (z*blockRows+y-w.y0)*nx)
+			}
+		}
+	}
+}
+
 // count fills the counts of a block.
 func (w *localWorker) count(block int) {
 	w.begin(block)
-	ones := make([]float32, len(w.mask))
-	for i, in := range w.mask {
-		if in {
-			ones[i] = 1
-		}
-	}
 	for i := range w.counts {
-		p := pass{volume: ones, axis: i - 1, count: true}
-		w.run(p, func(at, _, lo, hi int) {
+		w.run(pass{axis: i - 1, count: true}, func(at, _, lo, hi int) {
 			for x := lo; x < hi; x++ {
 				w.counts[i][at+x] = uint16(w.results[0][x])
 			}
@@ -203,24 +219,16 @@ func (w *localWorker) count(block int) {
 	}
 }
 
-// measure adds the estimates of some volumes in a block.
-func (w *localWorker) measure(ctx context.Context, block int, volumes []float32, axes [3]bool) {
-	w.begin(block)
+// measure adds the estimates of some volumes in a block, and hands them over if they
+// are all or, shared with other workers, the last.
+func (w *localWorker) measure(ctx context.Context, b int, volumes []float32, axes [3]bool, shared bool, take func(row, in int, w *widths)) {
+	w.begin(b)
 	wanted := false
-	nx, ny, nz := w.Shape[0], w.Shape[1], w.Shape[2]
-	for z := range nz {
-		for y := w.y0; y < w.y1; y++ {
-			s := w.rows[z*ny+y]
-			wanted = wanted || s.lo < s.hi
-		}
-	}
+	w.eachRow(func(int, int) { wanted = true })
 	if !wanted {
 		return
 	}
-	for a := range w.sums {
-		clear(w.sums[a])
-		clear(w.missing[a])
-	}
+	w.widths.init(len(w.value))
 	for len(volumes) > 0 && ctx.Err() == nil {
 		volume := volumes[:len(w.mask)]
 		volumes = volumes[len(w.mask):]
@@ -233,19 +241,28 @@ func (w *localWorker) measure(ctx context.Context, block int, volumes []float32,
 			}
 		}
 	}
-	w.locks[block].Lock()
-	defer w.locks[block].Unlock()
-	for z := range nz {
-		for y := w.y0; y < w.y1; y++ {
-			s := w.rows[z*ny+y]
-			at, in := (z*ny+y)*nx, (z*blockRows+y-w.y0)*nx
-			for a := range 3 {
-				for x := s.lo; x < s.hi; x++ {
-					w.local.sums[a][at+x] += w.sums[a][in+x]
-					w.local.missing[a][at+x] += w.missing[a][in+x]
-				}
+	done := &w.widths
+	if shared {
+		block := &w.blocks[b]
+		block.Lock()
+		defer block.Unlock()
+		if block.sums[0] == nil {
+			block.widths.init(len(w.value))
+		}
+		for a := range w.sums {
+			for i, v := range w.sums[a] {
+				block.sums[a][i] += v
+				block.missing[a][i] += w.missing[a][i]
 			}
 		}
+		if block.left--; block.left > 0 {
+			return
+		}
+		done = &block.widths
+		defer func() { block.widths = widths{} }()
+	}
+	if ctx.Err() == nil {
+		w.eachRow(func(row, in int) { take(row, in, done) })
 	}
 }
 
@@ -350,6 +367,16 @@ func (w *localWorker) fillRow(p pass, ua, ub []float64, from, row int) {
 	ua, ub = ua[lo-from:hi-from], ub[lo-from:hi-from]
 	at := row*nx + lo
 	n := len(ua)
+	if p.count {
+		for i := range ua {
+			in := p.axis < 0 && w.mask[at+i] || p.axis >= 0 && w.joined[p.axis][at+i] != 0
+			ua[i] = 0
+			if in {
+				ua[i] = 1
+			}
+		}
+		return
+	}
 	u := p.volume[at:][:n]
 	if p.axis < 0 {
 		for i, v := range u {
@@ -359,12 +386,6 @@ func (w *localWorker) fillRow(p pass, ua, ub []float64, from, row int) {
 		return
 	}
 	joined := w.joined[p.axis][at:][:n]
-	if p.count {
-		for i, j := range joined {
-			ua[i] = float64(j)
-		}
-		return
-	}
 	// What is not joined may be beyond the end of the volume.
 	next := p.volume[min(len(p.volume), at+[3]int{1, nx, nx * w.Shape[1]}[p.axis]):]
 	m := min(n, len(next))

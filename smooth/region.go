@@ -4,10 +4,10 @@ package smooth
 type region struct {
 	Grid
 	mask   []bool
-	inside []bool       // whether a row has voxels of the mask
-	voxels int          // in the mask
-	joined [3][]float32 // 1 where a voxel and the next one along the axis are in the mask
-	pairs  [3]int       // how many of them
+	inside []bool     // whether a row has voxels of the mask
+	voxels int        // in the mask
+	joined [3][]uint8 // 1 where a voxel and the next one along the axis are in the mask
+	pairs  [3]int     // how many of them
 }
 
 func newRegion(grid Grid, mask []bool) *region {
@@ -15,7 +15,7 @@ func newRegion(grid Grid, mask []bool) *region {
 	n := grid.Shape
 	stride := [3]int{1, n[0], n[0] * n[1]}
 	for a := range 3 {
-		r.joined[a] = make([]float32, len(mask))
+		r.joined[a] = make([]uint8, len(mask))
 	}
 	i := 0
 	for z := range n[2] {

@@ -123,8 +123,9 @@ func (r Reason) String() string {
 // taken as it is. Voxels that do not change over time become 0, as if they were outside
 // the mask.
 //
-// Memory is needed for the volumes of the master that are measured, 39 or all if they
-// are fewer, and for about 25 more and 15 for each worker.
+// Besides the data, memory is taken for the volumes of the master that are measured, 39 or
+// all if they are fewer, for about 7 volumes more, and for each worker about 100 bytes for
+// each voxel of 16 rows through all planes.
 //
 // What makes no sense, and data without a voxel to smooth, are refused with
 // ErrArgument. A goal that is not reached is no error here: see Result.Err.
@@ -168,12 +169,10 @@ type steering struct {
 	moments   moments
 	active    []bool
 	still     int // voxels that are active
-	// coefficients are those of the voxels along each axis.
-	coefficients [3][]float32
-	limit        int
-	rate         float64
-	falls        int // rounds in a row in which the smoothness fell
-	result       *Result
+	limit     int
+	rate      float64
+	falls     int // rounds in a row in which the smoothness fell
+	result    *Result
 }
 
 func newSteering(grid Grid, data []float32, cfg *ToFWHMConfig) (*steering, error) {
@@ -274,9 +273,6 @@ func (s *steering) prepare(ctx context.Context, data []float32) error {
 	if s.cfg.Master != nil {
 		s.result.Zeroed += int(zeroed.Load())
 	}
-	for a := range s.coefficients {
-		s.coefficients[a] = make([]float32, len(mask))
-	}
 	s.active, s.still = slices.Clone(mask), s.region.voxels
 	s.diffusion = newDiffusion(s.region, s.cfg.Workers)
 	if !s.cfg.Uniform {
@@ -319,7 +315,7 @@ func (s *steering) round(ctx context.Context) (more bool, err error) {
 	}
 	rates := s.rates()
 	if s.cfg.Uniform {
-		for a, c := range s.coefficients {
+		for a, c := range s.diffusion.flow {
 			for i, in := range s.region.mask {
 				if in {
 					c[i] = float32(rates[a])
@@ -333,7 +329,7 @@ func (s *steering) round(ctx context.Context) (more bool, err error) {
 		r.Reason = AllVoxelsDone
 		return false, nil
 	}
-	return true, s.diffusion.set(ctx, s.coefficients)
+	return true, s.diffusion.begin(ctx)
 }
 
 // sluggish tells whether the smoothness fell along all axes three times in a row.
@@ -410,45 +406,46 @@ func (s *steering) rates() (rates [3]float64) {
 // setLocally sets the coefficients of the voxels from the smoothness around them.
 func (s *steering) setLocally(ctx context.Context, rates [3]float64) error {
 	s.local.want(s.active)
-	axes := [3]bool{rates[0] > 0, rates[1] > 0, rates[2] > 0}
-	if err := s.local.measure(ctx, s.volumes, axes); err != nil {
-		return err
-	}
-	volumes := len(s.volumes) / len(s.active)
-	for a, c := range s.coefficients {
+	for _, c := range s.diffusion.flow {
 		clear(c)
-		if !axes[a] {
-			continue
-		}
-		d := s.grid.Voxel[a]
-		goal := s.cfg.Goal - 0.011*d
-		sums, missing := s.local.sums[a], s.local.missing[a]
-		for i, active := range s.active {
-			n := volumes - int(missing[i])
-			if !active || n == 0 {
+	}
+	nx, volumes := s.grid.Shape[0], len(s.volumes)/len(s.active)
+	axes := [3]bool{rates[0] > 0, rates[1] > 0, rates[2] > 0}
+	var still atomic.Int64
+	err := s.local.measure(ctx, s.volumes, axes, func(row, in int, w *widths) {
+		n := 0
+		for x := range nx {
+			i := row*nx + x
+			if !s.active[i] {
 				continue
 			}
-			width := halfWidth * d * sums[i] / float64(n)
-			switch {
-			case width <= 0.8*goal:
-				c[i] = float32(rates[a])
-			case width < goal:
-				c[i] = float32(rates[a] * ((goal - width) / (0.2 * goal)))
+			moves := false
+			for a := range s.axes {
+				found := volumes - int(w.missing[a][in+x])
+				if !axes[a] || found == 0 {
+					continue
+				}
+				d := s.grid.Voxel[a]
+				goal := s.cfg.Goal - 0.011*d
+				c := 0.0
+				switch width := halfWidth * d * w.sums[a][in+x] / float64(found); {
+				case width <= 0.8*goal:
+					c = rates[a]
+				case width < goal:
+					c = rates[a] * ((goal - width) / (0.2 * goal))
+				}
+				s.diffusion.flow[a][i] = float32(c)
+				moves = moves || c > 0
+			}
+			s.active[i] = moves
+			if moves {
+				n++
 			}
 		}
-	}
-	s.still = 0
-	for i, active := range s.active {
-		if !active {
-			continue
-		}
-		if s.coefficients[0][i] > 0 || s.coefficients[1][i] > 0 || s.coefficients[2][i] > 0 {
-			s.still++
-		} else {
-			s.active[i] = false
-		}
-	}
-	return nil
+		still.Add(int64(n))
+	})
+	s.still = int(still.Load())
+	return err
 }
 
 func geometricMean(v [3]float64, axes int) float64 {
