@@ -249,12 +249,18 @@ func (w *localWorker) measure(ctx context.Context, b int, volumes []float32, axe
 		if block.sums[0] == nil {
 			block.widths.init(len(w.value))
 		}
-		for a := range w.sums {
-			for i, v := range w.sums[a] {
-				block.sums[a][i] += v
-				block.missing[a][i] += w.missing[a][i]
+		w.eachRow(func(row, in int) {
+			s := w.rows[row]
+			for a := range w.sums {
+				if !axes[a] {
+					continue
+				}
+				for i := in + s.lo; i < in+s.hi; i++ {
+					block.sums[a][i] += w.sums[a][i]
+					block.missing[a][i] += w.missing[a][i]
+				}
 			}
-		}
+		})
 		if block.left--; block.left > 0 {
 			return
 		}
