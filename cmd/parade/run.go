@@ -100,20 +100,7 @@ type flagGroup struct {
 // flags makes the flags. Names and letters are those of GNU parallel where it has the
 // like.
 func (o *runOptions) flags(f *pflag.FlagSet) {
-	// Those made since the last call stand under a heading or, without one, are not
-	// shown.
-	group := func(title string) {
-		f.VisitAll(func(flag *pflag.Flag) {
-			switch {
-			case flag.Hidden || flag.Annotations != nil:
-			case title == "":
-				flag.Hidden = true
-			default:
-				flag.Annotations = map[string][]string{groupKey: {title}}
-			}
-		})
-	}
-
+	group := func(title string) { groupFlags(f, title) }
 	f.StringArrayVarP(&o.files, "arg-file", "a", nil, "`file` of inputs, one a line; - is standard input; as :::: does")
 	f.BoolVarP(&o.null, "null", "0", false, "inputs end with a NUL byte, as those of find -print0")
 	f.StringVarP(&o.colsep, "colsep", "C", "", "`regexp` that divides an input into columns {1} {2}")
@@ -250,6 +237,20 @@ When something failed the exit code is 3, and the summary says how to run it aga
 
 // groupKey is the annotation of a flag with the heading that it stands under.
 const groupKey = "group"
+
+// groupFlags puts the flags made since the last call under a heading of the help.
+// Without one they are not shown.
+func groupFlags(f *pflag.FlagSet, title string) {
+	f.VisitAll(func(flag *pflag.Flag) {
+		switch {
+		case flag.Hidden || flag.Annotations != nil:
+		case title == "":
+			flag.Hidden = true
+		default:
+			flag.Annotations = map[string][]string{groupKey: {title}}
+		}
+	})
+}
 
 // flagGroups gives the flags of a command by their headings, without hidden ones.
 func flagGroups(cmd *cobra.Command) []flagGroup {

@@ -257,10 +257,7 @@ func eachFile[P, R any](ctx context.Context, a analysis, f *parade.Function2[rea
 		}
 		done = append(done, fileResult[R]{a.files[i], value})
 	}
-	if len(failed.errs) > 0 {
-		return done, failed
-	}
-	return done, nil
+	return done, failed.orNil()
 }
 
 // finish prints or writes what was found in files, unless nothing was, and gives
@@ -341,6 +338,14 @@ func (e *filesError) Error() string {
 }
 
 func (e *filesError) Unwrap() []error { return e.errs }
+
+// orNil is nil if no file failed.
+func (e *filesError) orNil() error {
+	if len(e.errs) == 0 {
+		return nil
+	}
+	return e
+}
 
 // failure says why a file failed, under the name that the user gave it. A file
 // that is not what it should be is the input's fault, all else the task's.
