@@ -42,9 +42,11 @@ on every executor of this machine, and checks that all give the same bits:
               trains and on a recording of 200 neurons and one hour
   example 3   singular value decompositions of 20 random matrices, by one to all
               workers (not with --spikes)
+  example 4   synthetic fMRI recordings, each smoothed to 6 mm, as the tutorial on
+              running programs does it with AFNI (not with --spikes)
 
-It ends with figures as PNG and SVG: a raster above a histogram, and the speed-up
-of example 3 by number of workers.
+It ends with figures: a raster above a histogram and the speed-up of example 3 by
+number of workers, as PNG and SVG, and slices of a recording before and after.
 
 With --spikes it does the same on a recording of yours, in any format that
 "parade help spikes" names, read as the flags of its commands say.`,
@@ -154,6 +156,9 @@ func runDemo(ctx context.Context, opts demoOptions, stdout, stderr io.Writer) (e
 	}
 	if opts.spikes == "" {
 		if err := d.decompositions(backend); err != nil {
+			return err
+		}
+		if err := d.smoothing(); err != nil {
 			return err
 		}
 	}
@@ -487,7 +492,7 @@ func (d *demo) figures(trains []spike.Train, h spike.Histogram) error {
 	}
 	what := fmt.Sprintf("raster of %s, and their spikes per %s", plural(len(trains), "train"), quantity(h.BinSize))
 	if len(d.files) > 0 {
-		what += "; speed-up by number of workers"
+		what += "; speed-up by number of workers; slices before and after smoothing"
 	}
 	d.out.heading("Figures", what)
 	for _, file := range append(files, d.files...) {

@@ -98,8 +98,8 @@ func TestDemoLeavesNothing(t *testing.T) {
 		t.Error("a demo that was interrupted has no error")
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(files) != 4 {
-		t.Errorf("the folder has %q, want two figures in two formats", files)
+	if err != nil || len(files) != 5 {
+		t.Errorf("the folder has %q, want two figures in two formats and a picture", files)
 	}
 }
 
