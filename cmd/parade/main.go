@@ -3,6 +3,7 @@
 //	parade run       one command over many inputs
 //	parade demo      run Elephant's parallel tutorial on every executor
 //	parade doctor    what this machine offers: cores, memory, executors
+//	parade smooth    smooth NIfTI images
 //	parade spikes    statistics and figures of spike trains in files
 //	parade bench     measure every executor
 //	parade version   which build this is

@@ -46,12 +46,13 @@ func newRootCommand() *cobra.Command {
 		Long: `Parade runs one function over many inputs: in order on one core, on all cores,
 or in separate processes. The call is the same everywhere, and so is the answer.
 
-This command does that with programs of any kind (run) and with files of spike
-trains (spikes), and shows what it is worth on this machine.
+This command does that with programs of any kind (run), with files of spike trains
+(spikes) and with NIfTI images (smooth), and shows what it is worth on this machine.
 Programs use the Go package github.com/parade-go/parade.`,
 		Example: `  parade run gzip -k {} ::: *.txt
   parade demo                  Elephant's parallel tutorial on every executor
   parade spikes rate *.csv     firing rates of recordings; see parade spikes --help
+  parade smooth --fwhm 6 -o smoothed *.nii.gz
   parade doctor                what this machine offers
   parade bench --quick         what a task costs, per executor`,
 		SilenceErrors: true,
