@@ -18,6 +18,12 @@ type Input struct {
 	Seq int
 	// Args are {1}, {2} and so on: one of each source, or its columns.
 	Args []string
+	// Fault, if not "", is why the task must not be started: it fails with that. See
+	// [Distinct].
+	Fault string
+	// Done says that the task was done in an earlier run, so that it is only run where
+	// its outputs are not whole any more. See [Journal.Todo].
+	Done bool
 }
 
 // InputError says where an input is that cannot be used. It wraps ErrInput or an

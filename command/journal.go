@@ -203,11 +203,11 @@ func openJournal(path string, spec *Spec, opts JournalOptions) (opened *Journal,
 
 // openStream is for a joblog that can only be written.
 func (j *Journal) openStream(info os.FileInfo) (err error) {
+	if info.IsDir() {
+		return fmt.Errorf("command: joblog %s: it is a folder", j.path)
+	}
 	if j.opts.Resume != Anew {
 		return fmt.Errorf("command: joblog %s: %w: nothing can be resumed from what is no regular file", j.path, ErrJoblog)
-	}
-	if info.IsDir() {
-		return fmt.Errorf("command: joblog %s: %w: it is a folder", j.path, ErrJoblog)
 	}
 	if j.opts.DryRun {
 		return nil
@@ -401,12 +401,17 @@ func (j *Journal) appendRun(r runRecord) (err error) {
 
 // Todo gives those inputs that are to be run, with all errors of inputs. A
 // *[ChangedError] is the last.
+//
+// If the Spec has Outputs, the inputs whose tasks are done are among them, with Done set:
+// Run looks whether the outputs are still whole, and runs the task if not. [Journal.Add]
+// writes nothing about those that are. In a dry run, only those are among them whose
+// outputs are missing or empty.
 func (j *Journal) Todo(inputs iter.Seq2[Input, error]) iter.Seq2[Input, error] {
 	return func(yield func(Input, error) bool) {
 		for in, err := range inputs {
 			skip := false
 			if err == nil {
-				skip, err = j.Skip(in)
+				skip, err = j.Skip(&in)
 			}
 			if !skip && !yield(in, err) || errors.Is(err, ErrChanged) {
 				return
@@ -415,20 +420,24 @@ func (j *Journal) Todo(inputs iter.Seq2[Input, error]) iter.Seq2[Input, error] {
 	}
 }
 
-// Skip tells whether an input is left out of this run. Call it once for each, in their
-// order. The error is a *[ChangedError].
-func (j *Journal) Skip(in Input) (bool, error) {
+// Skip tells whether an input is left out of this run, or sets its Done: see
+// [Journal.Todo]. Call it once for each, in their order. The error is a *[ChangedError].
+func (j *Journal) Skip(in *Input) (bool, error) {
 	if j.opts.Resume == Anew {
 		return false, nil
 	}
-	was := j.past.find(in, !j.bySeq)
+	was := j.past.find(*in, !j.bySeq)
 	if !was.left(j.opts.Resume) {
 		return false, nil
 	}
 	if was&byCommand != 0 {
-		if err := j.compareCommand(in); err != nil {
+		if err := j.compareCommand(*in); err != nil {
 			return false, err
 		}
+	}
+	if was&okay != 0 && len(j.spec.Outputs) > 0 && !(j.opts.DryRun && j.spec.made(*in)) {
+		in.Done = true
+		return false, nil
 	}
 	j.done++
 	if was&okay == 0 {
@@ -460,7 +469,11 @@ func (j *Journal) Failed() iter.Seq2[Input, error] {
 func (j *Journal) failedInput(f failure) (Input, error) {
 	if !j.specless {
 		t, err := j.record(f.offset)
-		return Input{Seq: t.Seq, Args: strs(t.Args)}, err
+		in := Input{Seq: t.Seq, Args: strs(t.Args)}
+		if t.Refused { // for the sake of an input that is not among those that failed
+			in.Fault = t.Fault
+		}
+		return in, err
 	}
 	line, err := bufio.NewReader(io.NewSectionReader(j.joblog.file, f.offset, 1<<62)).ReadBytes('\n')
 	if err != nil {
@@ -485,7 +498,8 @@ func (j *Journal) record(offset int64) (t taskRecord, err error) {
 	return t, nil
 }
 
-// Add writes down results, in the order in which the tasks ended. When it returns they
+// Add writes down results, in the order in which the tasks ended, but for those of tasks
+// that an earlier run has done and that are whole (Result.Before). When it returns they
 // are in the files, where the end of this program cannot hurt them, and within a tenth
 // of a second on the disk. Many in one call cost little more than one.
 //
@@ -500,18 +514,24 @@ func (j *Journal) Add(results ...Result) error {
 	if j.joblog.err != nil {
 		return j.joblog.err
 	}
-	entries := make([]JoblogEntry, len(results))
-	objects := make([][]byte, len(results))
+	entries := make([]JoblogEntry, 0, len(results))
+	objects := make([][]byte, 0, len(results))
 	for i := range results {
+		if results[i].Before {
+			continue
+		}
 		if results[i].Seq < 1 {
 			return fmt.Errorf("command: %w: a result has the number %d, and tasks are numbered from 1", ErrInput, results[i].Seq)
 		}
 		t := j.taskRecord(&results[i])
-		entries[i] = t.joblogEntry()
-		var err error
-		if objects[i], err = marshal(t); err != nil {
+		object, err := marshal(t)
+		if err != nil {
 			return err
 		}
+		entries, objects = append(entries, t.joblogEntry()), append(objects, object)
+	}
+	if len(objects) == 0 {
+		return nil
 	}
 	if j.file != nil {
 		if err := j.file.Append(objects...); err != nil {
@@ -566,6 +586,7 @@ type taskRecord struct {
 	Signal   int     `json:"signal,omitempty"`
 	Attempts int     `json:"attempts"`
 	Skipped  bool    `json:"skipped,omitempty"`
+	Refused  bool    `json:"refused,omitempty"`
 	Received int64   `json:"received,omitempty"`
 	Fault    string  `json:"fault,omitempty"`
 	Args     []text  `json:"args"`
@@ -624,7 +645,7 @@ func (j *Journal) taskRecord(r *Result) taskRecord {
 	e := r.JoblogEntry()
 	t := taskRecord{
 		Seq: r.Seq, OK: r.Exit == 0, Start: unixMilli(r.Start), Runtime: e.Runtime.Round(time.Millisecond).Seconds(),
-		Host: e.Host, Exit: e.Exit, Signal: e.Signal, Attempts: r.Attempts, Skipped: r.Skipped, Received: e.Received,
+		Host: e.Host, Exit: e.Exit, Signal: e.Signal, Attempts: r.Attempts, Skipped: r.Skipped, Refused: r.Refused, Received: e.Received,
 		Fault: r.Fault, Args: texts(r.Args), Command: text(r.Command), Outputs: texts(r.Outputs),
 	}
 	if !j.specless {

@@ -93,7 +93,8 @@ func earlier(t testing.TB, spec command.Spec, all []command.Input) string {
 	return path
 }
 
-// todo gives the inputs that a resumed run has to do, as "1:a 2:b".
+// todo gives the inputs that a resumed run has to do, as "1:a 2:b"; with a "?" those that
+// are done, if their outputs are whole.
 func todo(t testing.TB, j *command.Journal, all []command.Input) (string, error) {
 	t.Helper()
 	var left []string
@@ -107,7 +108,11 @@ func todo(t testing.TB, j *command.Journal, all []command.Input) (string, error)
 		if err != nil {
 			return strings.Join(left, " "), err
 		}
-		left = append(left, fmt.Sprintf("%d:%s", in.Seq, strings.Join(in.Args, ",")))
+		done := ""
+		if in.Done {
+			done = "?"
+		}
+		left = append(left, fmt.Sprintf("%d:%s%s", in.Seq, strings.Join(in.Args, ","), done))
 	}
 	return strings.Join(left, " "), nil
 }
@@ -337,7 +342,7 @@ func TestResumeWithAnotherCommand(t *testing.T) {
 				t.Fatalf("error %v, want %q", err, test.says)
 			}
 			dry := open(t, path, now, command.JournalOptions{Resume: command.SkipEnded, Changed: true, DryRun: true})
-			if got, err := todo(t, dry, list); got != "2:b" || err != nil {
+			if got, err := todo(t, dry, list); got != "1:a? 2:b" || err != nil {
 				t.Errorf("if it may have changed, there is to do: %q, error %v", got, err)
 			}
 			closeJournal(t, dry)
@@ -440,7 +445,7 @@ func TestRetryFailed(t *testing.T) {
 			}
 			closeJournal(t, j)
 			j = open(t, path, spec, skipDone)
-			if left, err := todo(t, j, list); err != nil || left != "3:bad\xff2 5:bad\n3" {
+			if left, err := todo(t, j, list); err != nil || left != "1:a? 2:bad 1? 3:bad\xff2 4:d? 5:bad\n3" {
 				t.Errorf("resumed: %q, error %v", left, err)
 			}
 		})
@@ -511,7 +516,7 @@ func TestJournalLeavesOtherFiles(t *testing.T) {
 		if got := readFile(t, path+command.JournalSuffix); got != "my diary\n" {
 			t.Errorf("%+v: the diary is now %q", opts, got)
 		}
-		if _, err := command.OpenJournal(t.TempDir(), spec, opts); !errors.Is(err, command.ErrJoblog) {
+		if _, err := command.OpenJournal(t.TempDir(), spec, opts); err == nil || errors.Is(err, command.ErrJoblog) || !strings.Contains(err.Error(), "it is a folder") {
 			t.Errorf("%+v: a folder is %v", opts, err)
 		}
 	}
@@ -697,7 +702,7 @@ func TestJournalMemory(t *testing.T) {
 		}
 		before := heap()
 		j = open(t, path, spec, skipEnded)
-		skip, err := j.Skip(command.Input{Seq: tasks, Args: []string{fmt.Sprintf("subject-%07d", tasks)}})
+		skip, err := j.Skip(&command.Input{Seq: tasks, Args: []string{fmt.Sprintf("subject-%07d", tasks)}})
 		if err != nil || !skip {
 			t.Fatalf("alone %t: the last is left out: %t, error %v", alone, skip, err)
 		}

@@ -114,7 +114,7 @@ func TestJournalOnFullDisk(t *testing.T) {
 			// With room again, the run goes on from there, and both files have the same.
 			j := open(t, path, spec, skipEnded)
 			for seq := 1000; seq <= want[len(want)-1]+1; seq++ {
-				skip, err := j.Skip(command.Input{Seq: seq, Args: []string{strings.Repeat("x", seq%17)}})
+				skip, err := j.Skip(&command.Input{Seq: seq, Args: []string{strings.Repeat("x", seq%17)}})
 				if err != nil || skip != (seq <= want[len(want)-1]) {
 					t.Errorf("task %d is left out: %t, error %v", seq, skip, err)
 				}

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"hash/maphash"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,17 +44,22 @@ func (t *task) names() []string {
 // prepare finds a temporary name: in the same folder, as only there a file can be
 // renamed in one step, and with the same ending, which many programs go by.
 func (o *checkedOutput) prepare() error {
-	dir, base := filepath.Split(o.name)
-	if err := os.MkdirAll(filepath.Clean(dir), 0o777); err != nil {
+	dir := filepath.Dir(o.name)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("output %s: %w", o.name, err)
 	}
-	sweep(filepath.Clean(dir))
-	prefix := temporaryPrefix + ownerToken() + "-" + strconv.FormatUint(attempts.Add(1), 36) + "-"
+	sweep(dir)
+	o.temporary = beside(o.name, temporaryPrefix+ownerToken()+"-"+strconv.FormatUint(attempts.Add(1), 36)+"-")
+	return nil
+}
+
+// beside puts a prefix before the name of a file, of which it keeps the end.
+func beside(name, prefix string) string {
+	dir, base := filepath.Split(name)
 	if over := len(prefix) + len(base) - maxName; over > 0 {
 		base = strings.ToValidUTF8(base[min(over, len(base)):], "")
 	}
-	o.temporary = dir + prefix + base
-	return nil
+	return dir + prefix + base
 }
 
 // ownerToken is this process on this host, in names of temporary outputs.
@@ -163,7 +171,11 @@ func (t *task) check(ctx context.Context, stderr *os.File, attempt int, values V
 		return true, nil
 	}
 	why := Result{Exit: e.exit, Signal: e.signal, TimedOut: e.timedOut, Duration: t.spec.Timeout, Fault: e.fault}
-	t.fault(fmt.Errorf("the check %s: %s", t.spec.Check.String(), why.Outcome()))
+	shown, err := t.spec.Check.Expand(t.in, Values{Slot: t.seat.slot, Outputs: t.names(), Scratch: "{scratch}"})
+	if err != nil {
+		return false, err
+	}
+	t.fault(fmt.Errorf("the check %s: %s", shorten(Line(shown)), why.Outcome()))
 	return false, nil
 }
 
@@ -218,7 +230,7 @@ func (t *task) removeTemporary() {
 
 // isWhole says whether there is nothing to do, as the outputs are there.
 func (t *task) isWhole(ctx context.Context) (bool, error) {
-	if len(t.outputs) == 0 || t.spec.Force {
+	if len(t.outputs) == 0 || t.spec.Force && !t.in.Done {
 		return false, nil
 	}
 	var oldest time.Time
@@ -255,51 +267,158 @@ func (t *task) isWhole(ctx context.Context) (bool, error) {
 		t.result = before
 		return false, err
 	}
-	t.result.Skipped = true
+	t.result.Skipped, t.result.Before = true, t.in.Done
 	return true, nil
 }
 
 // inputs are the files that the task reads, as far as can be told.
 func (t *task) inputs() ([]string, error) {
-	var names []string
 	if len(t.spec.Inputs) > 0 {
-		for _, of := range t.spec.Inputs {
-			name, err := of.Text(t.in, Values{Slot: t.seat.slot})
-			if err != nil {
-				return nil, err
-			}
-			names = append(names, name)
-		}
-		return names, nil
+		return t.named()
 	}
 	words := t.in.Args
 	if !t.spec.Template.Shell {
 		words = append(words[:len(words):len(words)], t.result.Argv[1:]...)
 	}
-	for _, word := range words {
-		if t.dir != "" && !filepath.IsAbs(word) {
-			word = filepath.Join(t.dir, word)
-		}
-		names = append(names, word)
-	}
+	names := t.seen(words)
 	if t.stdin != "" {
 		names = append(names, t.stdin)
 	}
 	return t.exceptOutputs(names), nil
 }
 
+// named are the files that Spec.Inputs name.
+func (t *task) named() (names []string, err error) {
+	for _, of := range t.spec.Inputs {
+		name, err := of.Text(t.in, Values{Slot: t.seat.slot})
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// seen are the names by which this process finds what the command calls so.
+func (t *task) seen(words []string) (names []string) {
+	for _, word := range words {
+		if t.dir != "" && !filepath.IsAbs(word) {
+			word = filepath.Join(t.dir, word)
+		}
+		names = append(names, word)
+	}
+	return names
+}
+
+// refuse makes the task fail, without having been started, where a file would be lost.
+func (t *task) refuse() (bool, error) {
+	why := t.in.Fault
+	if why == "" && len(t.outputs) > 0 {
+		read, err := t.named()
+		if err != nil {
+			return false, err
+		}
+		if len(t.spec.Inputs) == 0 { // then the arguments are
+			read = t.seen(t.in.Args)
+		}
+		if t.stdin != "" {
+			read = append(read, t.stdin)
+		}
+		if i := slices.IndexFunc(read, t.isOutput); i >= 0 {
+			why = fmt.Sprintf("its output is its input, %s: give the output another name", read[i])
+		}
+	}
+	if why == "" {
+		return false, nil
+	}
+	t.result.Start = time.Now()
+	t.result.Exit, t.result.Fault, t.result.Refused, t.result.Outputs = ExitFault, why, true, nil
+	return true, nil
+}
+
+// Distinct gives the inputs of a run, and sets Fault for each whose task would make a
+// file that the task of an earlier one makes: the second would write over the first, or
+// be taken for done. Names are compared as they are, made absolute and clean; files that
+// have two names, by a link or as letters' case does not count, are not found. {%} in an
+// output stands for the same slot always.
+//
+// It holds a hash of 64 bits and a number for each output, some 30 bytes, and nothing if
+// there are no Outputs. Two hashes of a million names are the same once in 40 million
+// runs; the second task then fails, too.
+func Distinct(spec Spec, inputs iter.Seq2[Input, error]) iter.Seq2[Input, error] {
+	if len(spec.Outputs) == 0 {
+		return inputs
+	}
+	return func(yield func(Input, error) bool) {
+		makers := map[uint64]int{} // numbers of inputs, by what they make
+		seed := maphash.MakeSeed()
+		for in, err := range inputs {
+			if err == nil && in.Fault == "" {
+				in.Fault = spec.claim(in, makers, seed)
+			}
+			if !yield(in, err) {
+				return
+			}
+		}
+	}
+}
+
+// claim says why an input cannot have its outputs, "" if it can, and now has.
+func (s *Spec) claim(in Input, makers map[uint64]int, seed maphash.Seed) string {
+	hashes := make([]uint64, len(s.Outputs))
+	for i, of := range s.Outputs {
+		name, err := of.Text(in, Values{Slot: 1})
+		if err != nil {
+			return "" // which Run says
+		}
+		absolute, err := filepath.Abs(name)
+		if err != nil {
+			return err.Error()
+		}
+		hashes[i] = maphash.String(seed, absolute)
+		if maker, taken := makers[hashes[i]]; taken {
+			return fmt.Sprintf("its output %s is made for input %d already: name outputs by what is different in each input", filepath.Clean(name), maker)
+		}
+		if slices.Contains(hashes[:i], hashes[i]) {
+			return fmt.Sprintf("two of its outputs are the same file %s", filepath.Clean(name))
+		}
+	}
+	for _, h := range hashes {
+		makers[h] = in.Seq
+	}
+	return ""
+}
+
+// made tells whether the outputs of an input's task are there, as far as can be told
+// without running anything.
+func (s *Spec) made(in Input) bool {
+	for _, of := range s.Outputs {
+		name, err := of.Text(in, Values{Slot: 1})
+		if err != nil {
+			return false
+		}
+		if n, _, err := size(name); err != nil || n == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // exceptOutputs leaves out what is an output itself, of which the command's words hold
 // the name.
 func (t *task) exceptOutputs(names []string) []string {
-	kept := names[:0]
-	for _, name := range names {
-		own := false
-		for _, o := range t.outputs {
-			own = own || filepath.Clean(name) == o.name
+	return slices.DeleteFunc(names, t.isOutput)
+}
+
+// isOutput tells whether a name is that of an output.
+func (t *task) isOutput(name string) bool {
+	name = filepath.Clean(name)
+	return slices.ContainsFunc(t.outputs, func(o checkedOutput) bool {
+		if o.name == name || filepath.IsAbs(o.name) == filepath.IsAbs(name) {
+			return o.name == name
 		}
-		if !own {
-			kept = append(kept, name)
-		}
-	}
-	return kept
+		a, errA := filepath.Abs(o.name)
+		b, errB := filepath.Abs(name)
+		return errA == nil && errB == nil && a == b
+	})
 }

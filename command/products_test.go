@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,7 +64,7 @@ func TestCheckedOutputs(t *testing.T) {
 		{"failed, old one stays", "cp {1} {out}; exit 3", "", "old", 3, "", "old"},
 		{"not made, old one stays", ": {1} {out}", "", "old", 125, "has not made", "old"},
 		{"check passed", "cp {1} {out}", "grep -q input {out}", "", 0, "", "input"},
-		{"check failed", "cp {1} {out}", "grep -q other {out}", "", 125, "the check grep -q other {out}: exit 1", ""},
+		{"check failed", "cp {1} {out}", "grep -q other {out}", "", 125, "the check grep -q other out/x.nii.gz: exit 1", ""},
 		{"check missing", "cp {1} {out}", "no-such-checker {out}", "", 125, "no-such-checker", ""},
 		{"check killed", "cp {1} {out}", "kill -9 $$; : {out}", "", 125, "killed by SIGKILL", ""},
 		{"check writes", "cp {1} {out}", "echo checked >&2; echo too; : {out}", "", 0, "", "input"},
@@ -238,6 +239,194 @@ func TestSkip(t *testing.T) {
 	}
 }
 
+// What would always be taken for whole, or written over, is refused before the start.
+func TestOutputRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	in := writeMode(t, filepath.Join(dir, "in.txt"), "input", 0o600)
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(wd, in)
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, tc := range []struct {
+		name   string
+		spec   command.Spec
+		in     command.Input
+		refuse string
+	}{
+		{"argument", command.Spec{Outputs: []command.Template{parsed(t, "{}")}}, input(in), "its output is its input, " + in},
+		{"argument, not clean", command.Spec{Outputs: []command.Template{parsed(t, "{1//}/{1/}")}}, input(dir + "//./in.txt"), "its output is its input"},
+		{"second argument, relative", command.Spec{Outputs: []command.Template{parsed(t, in)}}, input("x", relative), "its output is its input"},
+		{"argument in Dir", command.Spec{Outputs: []command.Template{parsed(t, in)}, Dir: parsed(t, dir)}, input("in.txt"), "its output is its input"},
+		{"Stdin", command.Spec{Outputs: []command.Template{parsed(t, in)}, Stdin: parsed(t, in)}, input("x"), "its output is its input"},
+		{"an Input", command.Spec{Outputs: []command.Template{parsed(t, in)}, Inputs: []command.Template{parsed(t, "{}.txt")}}, input(strings.TrimSuffix(in, ".txt")), "its output is its input"},
+		{"forced", command.Spec{Outputs: []command.Template{parsed(t, "{}")}, Force: true}, input(in), "its output is its input"},
+		{"a Fault", command.Spec{Outputs: []command.Template{parsed(t, in+".out")}}, command.Input{Seq: 1, Args: []string{in}, Fault: "no"}, "no"},
+		{"an argument that is none of the Inputs", command.Spec{Outputs: []command.Template{parsed(t, "{}.new")}, Inputs: []command.Template{parsed(t, in)}}, input(filepath.Join(dir, "target")), ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.spec.Template = shell(t, ": {}; touch "+dir+"/ran; echo x > {out}")
+			r := call(t, tc.spec, tc.in)
+			if r.Refused != (tc.refuse != "") || !strings.HasPrefix(r.Fault, tc.refuse) || r.Refused && (r.Exit != command.ExitFault || r.Attempts != 0) {
+				t.Errorf("refused %v, exit %d, %d attempts, fault %q; want %q", r.Refused, r.Exit, r.Attempts, r.Fault, tc.refuse)
+			}
+			if got := content(t, in); got != "input" {
+				t.Errorf("the input is %q now", got)
+			}
+			ran := filepath.Join(dir, "ran")
+			if _, err := os.Stat(ran); (err == nil) == r.Refused {
+				t.Errorf("refused %v, but it has run: %v", r.Refused, err)
+			}
+			_ = os.Remove(ran)
+		})
+	}
+}
+
+func TestDistinct(t *testing.T) {
+	t.Parallel()
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name    string
+		outputs []string
+		args    []string
+		faults  []string // what they begin with
+	}{
+		{"no outputs", nil, []string{"a", "a"}, []string{"", ""}},
+		{"different", []string{"{}.res"}, []string{"a", "b"}, []string{"", ""}},
+		{"the same", []string{"{/.}.res"}, []string{"s1/x.txt", "s2/y.txt", "s3/x.txt", "s4/x.txt"}, []string{"", "", "its output x.res is made for input 1 already", "its output x.res is made for input 1"}},
+		{"not clean", []string{"{}"}, []string{"d/x", "d//./x", "e/../d/x", wd + "/d/x"}, []string{"", "its output d/x is made for input 1", "its output", "its output"}},
+		{"the second of two", []string{"{}.1", "{.}.2"}, []string{"a.x", "a.y"}, []string{"", "its output a.2 is made for input 1"}},
+		{"one that fails makes nothing", []string{"{}.1", "{.}.2"}, []string{"a.x", "a.y", "a.y"}, []string{"", "its output a.2", "its output a.2"}},
+		{"its own", []string{"{}", "{}"}, []string{"a"}, []string{"two of its outputs are the same file a"}},
+		{"slots", []string{"{%}"}, []string{"a", "b"}, []string{"", "its output 1 is made for input 1"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var spec command.Spec
+			for _, text := range tc.outputs {
+				spec.Outputs = append(spec.Outputs, parsed(t, text))
+			}
+			i := 0
+			for in, err := range command.Distinct(spec, sequence(inputs(tc.args...))) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := tc.faults[i]; !strings.HasPrefix(in.Fault, want) || want == "" && in.Fault != "" || in.Args[0] != tc.args[i] {
+					t.Errorf("input %d: %+v, want the fault %q", i+1, in, want)
+				}
+				i++
+			}
+			if i != len(tc.args) {
+				t.Errorf("%d inputs, want %d", i, len(tc.args))
+			}
+		})
+	}
+}
+
+// sequence gives inputs as a Source does.
+func sequence(all []command.Input) iter.Seq2[command.Input, error] {
+	return func(yield func(command.Input, error) bool) {
+		for _, in := range all {
+			if !yield(in, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A journal does not answer for the files: what is missing is made again, once, and
+// what is whole gets no second record.
+func TestJournalLooksAtOutputs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	spec := command.Spec{Template: shell(t, "echo {} >> "+dir+"/effects; echo x > {out}"), Outputs: []command.Template{parsed(t, dir+"/{}.out")}, Force: true}
+	log := filepath.Join(dir, "log")
+	all := inputs("a", "b", "c")
+	round := func(opts command.JournalOptions) (outcomes string) {
+		j := open(t, log, spec, opts)
+		for in, err := range j.Todo(command.Distinct(spec, sequence(all))) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := call(t, spec, in)
+			outcomes += fmt.Sprintf("%d%v%v ", r.Seq, r.Skipped, r.Before)
+			add(t, j, r)
+		}
+		closeJournal(t, j)
+		return outcomes
+	}
+	round(command.JournalOptions{})
+	if err := errors.Join(os.Remove(dir+"/b.out"), os.Truncate(dir+"/c.out", 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, resume := range []command.Resume{command.SkipEnded, command.SkipDone} {
+		want := "1truetrue 2truetrue 3truetrue "
+		if resume == command.SkipEnded { // the first
+			want = "1truetrue 2falsefalse 3falsefalse "
+			j := open(t, log, spec, command.JournalOptions{Resume: resume, DryRun: true})
+			if got, err := todo(t, j, all); err != nil || got != "2:b? 3:c?" {
+				t.Errorf("a dry run shows %q (%v), want the two that are not whole", got, err)
+			}
+			closeJournal(t, j)
+		}
+		if got := round(command.JournalOptions{Resume: resume}); got != want {
+			t.Errorf("%v: %s, want %s", resume, got, want)
+		}
+	}
+	if got := content(t, dir+"/effects"); got != "a\nb\nc\nb\nc\n" {
+		t.Errorf("the effects are %q", got)
+	}
+	seqs := ""
+	for e, err := range command.ReadJoblog(log) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs += fmt.Sprint(e.Seq)
+	}
+	if seqs != "12323" {
+		t.Errorf("the joblog has tasks %s, want 12323", seqs)
+	}
+}
+
+// A task that was refused for the sake of one that was done is refused when it is
+// taken from the journal, too.
+func TestRetryOfRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	spec := command.Spec{Template: shell(t, "cat {} > {out}"), Outputs: []command.Template{parsed(t, dir+"/{/}.out")}}
+	for _, s := range []string{"s1", "s2"} {
+		if err := os.Mkdir(filepath.Join(dir, s), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeMode(t, filepath.Join(dir, s, "x"), s, 0o600)
+	}
+	log := filepath.Join(dir, "log")
+	j := open(t, log, spec, command.JournalOptions{})
+	for in := range command.Distinct(spec, sequence(inputs(dir+"/s1/x", dir+"/s2/x"))) {
+		add(t, j, call(t, spec, in))
+	}
+	closeJournal(t, j)
+	j, spec, err := command.OpenFailed(log, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	again := failed(t, j)
+	if len(again) != 1 || again[0].Seq != 2 {
+		t.Fatalf("failed: %+v, want the second", again)
+	}
+	if r := call(t, spec, again[0]); !r.Refused || r.Skipped || !strings.Contains(r.Fault, "made for input 1 already") {
+		t.Errorf("it is %+v, want a refusal", r)
+	}
+}
+
 // With a working directory, outputs are still relative to this process's own.
 func TestOutputWithDir(t *testing.T) {
 	t.Parallel()
@@ -265,15 +454,15 @@ func TestOutputImpossible(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "full", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	spec := command.Spec{Template: shell(t, ": {}; echo x > {out}"), Outputs: []command.Template{parsed(t, "{}")}, Force: true}
+	spec := command.Spec{Template: shell(t, ": {}; echo x > {out}"), Outputs: []command.Template{parsed(t, "{1}{2}")}, Force: true}
 	for _, name := range []string{file + "/below", filepath.Join(dir, "full")} {
-		r := call(t, spec, input(name))
+		r := call(t, spec, input(name[:3], name[3:]))
 		if r.Exit != command.ExitFault || !strings.Contains(r.Fault, name) {
 			t.Errorf("%s: exit %d, fault %q", name, r.Exit, r.Fault)
 		}
 	}
 	long := strings.Repeat("ä", 120) + ".nii.gz" // 247 bytes
-	if r := call(t, spec, input(filepath.Join(dir, long))); r.Exit != 0 {
+	if r := call(t, spec, input(dir, "/"+long)); r.Exit != 0 {
 		t.Errorf("a long name: %v", r.Err())
 	}
 	if got, want := tree(t, dir), []string{"file", "full", "full/x", long}; !slices.Equal(got, want) {

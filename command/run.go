@@ -54,6 +54,11 @@ func run(ctx context.Context, spec Spec, in Input) (Result, error) {
 	if err := t.expand(); err != nil {
 		return Result{}, err
 	}
+	if refused, err := t.refuse(); err != nil {
+		return Result{}, err
+	} else if refused {
+		return t.result, t.result.Err()
+	}
 	if whole, err := t.isWhole(ctx); whole || err != nil {
 		return t.result, err
 	}
@@ -100,6 +105,11 @@ func (s *Spec) validate() error {
 	}
 	if s.hasCheck() && len(s.Outputs) == 0 {
 		return bad("there is a Check, but no Outputs to check")
+	}
+	for _, t := range slices.Concat([]Template{s.Dir, s.Stdin}, s.Outputs, s.Inputs) {
+		if needs := t.Needs(); needs.Outputs > 0 || needs.Scratch {
+			return bad("%q: {out} and {scratch} are for the command and the Check only", t.String())
+		}
 	}
 	return s.supported()
 }

@@ -59,7 +59,8 @@ type Spec struct {
 	// is given temporary names in the same folders, {out} or {out1}, {out2}. Only
 	// when it ends with 0 and all of them exist, are not empty and pass Check, they
 	// get their own names; else they are removed. A task whose outputs are whole
-	// and not older than its Inputs is not run.
+	// and not older than its Inputs is not run. A task whose output is what it reads
+	// fails, as that would always be whole; Distinct finds two tasks with one output.
 	Outputs []Template
 	// Inputs name the files that a task reads, templates of ParseText. Without any
 	// they are the arguments and the words of the command that are files, and Stdin.
@@ -133,7 +134,7 @@ type Result struct {
 	Command  string
 	Host     string
 	Slot     int           // the place among the commands that ran at the same time, from 1
-	Attempts int           // 0 if Skipped
+	Attempts int           // 0 if Skipped or Refused
 	Start    time.Time     // of the last attempt
 	Duration time.Duration // of the last attempt
 	CPU      time.Duration // used by the last attempt, children that it waited for included
@@ -147,6 +148,8 @@ type Result struct {
 	Signal   int  // that ended the command, or 0
 	TimedOut bool // it was ended for its Timeout
 	Skipped  bool // it was not run, as its outputs are whole
+	Before   bool // besides, an earlier run has done it: Input.Done
+	Refused  bool // it was not started: the Fault says what would have been lost
 	// Fault is what was wrong beside the exit status, such as an output that was not
 	// made or a program that does not exist; "" if nothing.
 	Fault string

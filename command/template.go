@@ -28,6 +28,8 @@ type Values struct {
 	Outputs []string
 	// Scratch is {scratch}, the task's own folder.
 	Scratch string
+
+	variable bool // {scratch} is a shell's variable: see Spec.Again
 }
 
 // Needs is what a template wants from the input and from Values.
@@ -322,6 +324,10 @@ func (t *Template) appendWord(b []byte, word string, in Input, v Values) ([]byte
 			}
 			b = p.place.append(b, p.edit(v.Outputs[p.n-1]))
 		case scratch:
+			if v.variable {
+				b = p.place.appendVariable(b)
+				continue
+			}
 			if v.Scratch == "" {
 				return nil, fmt.Errorf("command: %w: it has {scratch}, and the task has no such folder", ErrTemplate)
 			}
