@@ -261,3 +261,82 @@ func (s *scanner) dollar(following byte) {
 		s.at++
 	}
 }
+
+// wantsCommand tells whether a word at the end of a shell's text would be the name of
+// what is run: after an operator, a redirection or an assignment alone. Quotes and
+// substitutions are parts of a word.
+func wantsCommand(text string) bool {
+	s := scanner{text: text, shell: true}
+	s.nest = s.store[:0]
+	wants, target := true, false // the file of a redirection is due
+	word := func(w string) {
+		switch {
+		case w == "":
+		case target:
+			target = false
+		case wants:
+			wants = assignment(w) || opensCommand(w)
+		}
+	}
+	from := 0
+	for s.at < len(text) {
+		at, c := s.at, text[s.at]
+		if len(s.nest) > 0 || strings.IndexByte(" \t\n;&|()<>#", c) < 0 || c == '#' && s.start != at {
+			if !s.step() {
+				s.at++ // a brace
+			}
+			continue
+		}
+		w := text[from:at]
+		switch c {
+		case '<', '>':
+			if digits(w) {
+				w = "" // the number of the file
+			}
+			word(w)
+			target = true
+			s.at++
+			for s.at < len(text) && strings.IndexByte("<>&|", text[s.at]) >= 0 {
+				s.at++
+			}
+			s.start = s.at
+		case ' ', '\t':
+			word(w)
+			s.step()
+		case '#':
+			s.step()
+		default:
+			word(w)
+			target = false
+			wants = c != ')'
+			s.at++
+			s.start = s.at
+		}
+		from = s.at
+	}
+	word(text[from:])
+	return wants && !target
+}
+
+// assignment tells whether a word sets a variable where a command may begin.
+func assignment(word string) bool {
+	name, _, ok := strings.Cut(word, "=")
+	if !ok || name == "" || digit(name[0]) {
+		return false
+	}
+	for i := range len(name) {
+		if !letter(name[i]) && !digit(name[i]) && name[i] != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// opensCommand tells whether a command follows a word of the shell's language.
+func opensCommand(word string) bool {
+	switch word {
+	case "!", "{", "if", "then", "elif", "else", "while", "until", "do":
+		return true
+	}
+	return false
+}

@@ -70,8 +70,9 @@ const optionGuard = " "
 // backslash after the brace makes text of a placeholder: {\} is {} and {\1} is {1}.
 //
 // A command without a placeholder of the input, which all are but {out} and
-// {scratch}, gets {} appended. A lone {}, or no words at all, makes every input a
-// command line of its own for the shell, not quoted.
+// {scratch}, gets {} appended, unless a shell would take it for the name of a program
+// there, as after > {out} or a semicolon: that is an error. A lone {}, or no words at
+// all, makes every input a command line of its own for the shell, not quoted.
 //
 // An input of several arguments, of several sources or columns or from Pack, is all
 // of them in {}: as words of their own where {} is a word by itself, else in one
@@ -124,6 +125,9 @@ func parse(words []string, shell bool, columns []string, placeholder string, abo
 	}
 	needs, input, err := t.survey()
 	if err == nil && !about(needs, input) {
+		if t.Shell && wantsCommand(t.Words[0]) {
+			return Template{}, fmt.Errorf("command: %w: %q has no %s, and at its end the shell would run the input itself: write %[3]s where it belongs", ErrTemplate, t.Words[0], placeholder)
+		}
 		if t.Shell {
 			t.Words[0] += " " + placeholder
 		} else {

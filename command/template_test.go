@@ -68,7 +68,7 @@ func (g goldenCase) source(t *testing.T) *command.Source {
 	for _, g := range groups {
 		sources = append(sources, command.Link(g...))
 	}
-	return command.Product(sources...).Pack(g.Pack)
+	return command.Product(sources...).Pack(max(1, g.Pack))
 }
 
 // TestGNUParallel compares lines and arguments with GNU parallel's own. Exact.
@@ -664,5 +664,57 @@ func BenchmarkExpand(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// An input that is appended to a shell's text must not become what is run.
+func TestAppendedIsNoCommand(t *testing.T) {
+	t.Parallel()
+	for text, refused := range map[string]bool{
+		"> {out}":                       true,
+		">{out}":                        true,
+		"2>{out}":                       true,
+		"> {out} 2>&1":                  true,
+		"> '{out}'":                     true,
+		"cat x > {out};":                true,
+		"cat x &":                       true,
+		"cat x &&":                      true,
+		"cat x |":                       true,
+		"cat x\n":                       true,
+		"A=1":                           true,
+		"A=1 B='c d'":                   true,
+		"A=$(date +%s)":                 true,
+		"if true; then":                 true,
+		"while read x; do":              true,
+		"{ ":                            true,
+		"! ":                            true,
+		"cat x; > {out}":                true,
+		"cat > {out}":                   false,
+		"> {out} cat":                   false,
+		"A=1 cat > {out}":               false,
+		"sort -k2 | uniq > {out}":       false,
+		"2> log cat":                    false,
+		"cat 2":                         false,
+		"cat <":                         false,
+		"cat x; wc -l":                  false,
+		"cat 'x;'":                      false,
+		"cat \"x;\"":                    false,
+		"cat x\\;":                      false,
+		"cat $(echo a; echo b)":         false,
+		"cat ${x}":                      false,
+		"if true; then cat":             false,
+		"sh -c 'cat \"$1\" > {out}' sh": false,
+		"f() { cat; }; f":               false,
+		"'my program' -x > {out}":       false,
+		"$PROGRAM > {out}":              false,
+		"echo a#b;":                     true,
+	} {
+		got, err := command.ParseTemplate([]string{text}, false, nil)
+		if (err != nil) != refused || err != nil && (!errors.Is(err, command.ErrTemplate) || !strings.Contains(err.Error(), "the shell would run the input itself")) {
+			t.Errorf("%q: %+v, %v; refused should be %v", text, got, err, refused)
+		}
+	}
+	if got, err := command.ParseTemplate([]string{"A=1 > {out} {}"}, false, nil); err != nil {
+		t.Errorf("with a placeholder: %+v, %v", got, err)
 	}
 }
