@@ -188,10 +188,10 @@ func Product(sources ...*Source) *Source {
 	return p
 }
 
-// Link gives the sources' items side by side: ":::+" and "::::+". Sources of
-// different lengths are an error, where GNU parallel leaves out the rest in
-// silence: before the first item or, if one of them is a stream, after the items
-// that all of them have.
+// Link gives the sources' items side by side: --link, ":::+" and "::::+". Sources of
+// different lengths are an error: before the first item or, if one of them is a stream,
+// after the items that all of them have. GNU parallel leaves out the rest in silence, and
+// with --link takes the shorter again from its start.
 func Link(sources ...*Source) *Source {
 	if len(sources) == 1 {
 		return sources[0]
@@ -220,9 +220,10 @@ func abreast(sources []*Source) rows {
 			defer stop()
 			pulls[i] = next
 		}
-		for n := 1; ; n++ {
+		counts := make([]int, len(sources))
+		for {
 			var args []string
-			longer, shorter := -1, -1
+			longer, shorter := false, false
 			for i, next := range pulls {
 				row, err, ok := next()
 				switch {
@@ -230,21 +231,51 @@ func abreast(sources []*Source) rows {
 					yield(nil, err)
 					return
 				case ok:
-					longer = i
+					counts[i]++
+					longer = true
 				default:
-					shorter = i
+					shorter = true
 				}
 				args = append(args, row...)
 			}
-			if longer >= 0 && shorter >= 0 {
-				yield(nil, refuse(sources[longer].name, 0, "linked source %d has an item %d, but source %d (%s) ends before", longer+1, n, shorter+1, sources[shorter].name))
+			if longer && shorter {
+				yield(nil, lengths(sources, pulls, counts))
 				return
 			}
-			if longer < 0 || !yield(args, nil) {
+			if !longer || !yield(args, nil) {
 				return
 			}
 		}
 	}
+}
+
+// lengths is the error of linked sources that have so many items so far. It reads to
+// the end what cannot block.
+func lengths(sources []*Source, pulls []func() ([]string, error, bool), counts []int) error {
+	longest, reached := 0, slices.Max(counts)
+	parts := make([]string, len(sources))
+	for i, s := range sources {
+		atLeast := ""
+		for {
+			if s.stream && counts[i] == reached {
+				atLeast = "at least "
+				break
+			}
+			_, err, ok := pulls[i]()
+			if err != nil {
+				return err
+			}
+			if !ok {
+				break
+			}
+			counts[i]++
+		}
+		if counts[i] > counts[longest] {
+			longest = i
+		}
+		parts[i] = fmt.Sprintf("source %d (%s) has %s%d", i+1, s.name, atLeast, counts[i])
+	}
+	return refuse(sources[longest].name, 0, "linked sources have different lengths: %s", strings.Join(parts, ", "))
 }
 
 // combine makes a source of the columns of several, without rows yet.
@@ -307,13 +338,23 @@ func (s *Source) Shuffle(seed uint64) *Source {
 }
 
 // Pack puts the arguments of n items, or of what is left at the end, one after
-// another into one: -n and -N. Columns then name those of the first item. n below
-// 2 changes nothing.
+// another into one: -n and -N. Columns then name those of the first item. 0 leaves all
+// arguments out: as many items, each without any. 1 changes nothing.
 func (s *Source) Pack(n int) *Source {
-	if n < 2 {
+	if n == 1 || n < 0 {
 		return s
 	}
 	packed := *s
+	if n == 0 {
+		packed.rows = func(yield func([]string, error) bool) {
+			for _, err := range s.rows {
+				if !yield(nil, err) || err != nil {
+					return
+				}
+			}
+		}
+		return &packed
+	}
 	packed.width *= n
 	packed.rows = func(yield func([]string, error) bool) {
 		var args []string

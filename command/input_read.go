@@ -135,14 +135,31 @@ func (d *divider) row(item, source string, line int, header []string) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	return row, checkWidth(row, source, line, header)
+	return row, d.checkWidth(row, source, line, header)
 }
 
-func checkWidth(row []string, source string, line int, header []string) error {
+func (d *divider) checkWidth(row []string, source string, line int, header []string) error {
 	if header != nil && len(row) != len(header) {
-		return refuse(source, line, "it has %d columns, the header has %d", len(row), len(header))
+		return refuse(source, line, "it has %d columns, the header has %d%s", len(row), len(header), d.otherComma(header))
 	}
 	return nil
+}
+
+// otherComma says what seems to divide the columns of a header that is no good as it is
+// divided.
+func (d *divider) otherComma(header []string) string {
+	if !d.CSV || d.Colsep != "" {
+		return ""
+	}
+	for _, name := range header {
+		switch {
+		case strings.Contains(name, ";"):
+			return "; its columns seem to be divided by ;, which -C ';' says"
+		case strings.Contains(name, "\t"):
+			return `; its columns seem to be divided by tabs, which -C '\t' says`
+		}
+	}
+	return ""
 }
 
 func (d *divider) tooLong(source string, line int) error {
@@ -254,6 +271,7 @@ type itemReader struct {
 	r     *bufio.Reader
 	line  int // of the item read last
 	begun bool
+	head  []string
 	csv   *csv.Reader
 	limit *limited // below csv
 	long  []byte   // an item that does not fit r's buffer
@@ -272,6 +290,7 @@ func (r *itemReader) header() ([]string, error) {
 	if err == io.EOF {
 		return nil, refuse(r.name, 0, "it is empty, want a header that names the columns")
 	}
+	r.head = row
 	return row, err
 }
 
@@ -286,7 +305,7 @@ func (r *itemReader) rows(header []string, yield func([]string, error) bool) {
 			continue
 		}
 		if err == nil {
-			err = checkWidth(row, r.name, r.line, header)
+			err = r.checkWidth(row, r.name, r.line, header)
 		}
 		if err != nil {
 			row = nil
@@ -366,7 +385,7 @@ func (r *itemReader) nextRecord() ([]string, error) {
 		if parse.Line != parse.StartLine {
 			where = fmt.Sprintf("at line %d, ", parse.Line)
 		}
-		return nil, refuse(r.name, r.line, "%scolumn %d: %w", where, parse.Column, parse.Err)
+		return nil, refuse(r.name, r.line, "%sbyte %d: %w%s", where, parse.Column, parse.Err, r.otherComma(r.head))
 	case errors.Is(err, errLimit):
 		line := r.line + 1
 		if len(row) > 0 {

@@ -152,6 +152,9 @@ func TestReadErrors(t *testing.T) {
 		{"CSV, bare quote", "a,b\nc d\"e,f\n", command.Format{CSV: true}, 1, 2, `bare "`},
 		{"fewer columns than the header", "a,b\n1,2\n3\n", command.Format{CSV: true, Header: true}, 1, 3, "it has 1 columns, the header has 2"},
 		{"more columns than the header", "a,b\n1,2\n\"3\n\",4\n5,6,7\n", command.Format{CSV: true, Header: true}, 2, 5, "it has 3 columns, the header has 2"},
+		{"a German CSV", "a;b\n1,5;2\n", command.Format{CSV: true, Header: true}, 0, 2, "it has 2 columns, the header has 1; its columns seem to be divided by ;, which -C ';' says"},
+		{"a German CSV with quotes", "a;b\n1;\"2\"\n", command.Format{CSV: true, Header: true}, 0, 2, "byte 3: bare \" in non-quoted-field; its columns seem to be divided by ;"},
+		{"tabs as CSV", "a\tb\n1\t\"2\"\n", command.Format{CSV: true, Header: true}, 0, 2, "-C '\\t' says"},
 		{"an empty line under a header", "a;b\n1;2\n\n", command.Format{Colsep: ";", Header: true}, 1, 3, "it has 1 columns"},
 		{"no header", "", command.Format{Header: true}, -1, 0, "it is empty"},
 		{"no header in CSV", "\n\n", command.Format{Header: true, CSV: true}, -1, 0, "it is empty"},
@@ -296,6 +299,7 @@ func TestCombinations(t *testing.T) {
 		{"product in a product", command.Product(words(t, "1", "2"), command.Product(words(t, "a"), stream(t, "x\ny"))), []string{"1|a|x", "1|a|y", "2|a|x", "2|a|y"}},
 		{"packed product", command.Product(words(t, "1", "2", "3"), words(t, "a")).Pack(2), []string{"1|a|2|a", "3|a"}},
 		{"product of packs", command.Product(words(t, "x"), words(t, "1", "2", "3").Pack(2)), []string{"x|1|2", "x|3"}},
+		{"no arguments", command.Product(words(t, "1", "2"), words(t, "a")).Pack(0), []string{"", ""}},
 		{"packs of one", words(t, "a", "b").Pack(1), []string{"a", "b"}},
 	} {
 		if diff := cmp.Diff(tc.want, joined(t, tc.s, nil)); diff != "" {
@@ -324,14 +328,17 @@ func TestLinkErrors(t *testing.T) {
 		name string
 		s    *command.Source
 		good int
+		says string
 	}{
-		{"words", command.Link(words(t, "a", "b", "c"), words(t, "1", "2")), 0},
-		{"words, the other way", command.Link(words(t, "a"), words(t, "1", "2")), 0},
-		{"a stream", command.Link(stream(t, "a\nb\nc\n"), words(t, "1", "2")), 2},
-		{"nothing", command.Link(words(t), words(t, "1", "2")), 0},
+		{"words", command.Link(words(t, "a", "b", "c", "d"), words(t, "1", "2")), 0, "source 1 (arguments) has 4, source 2 (arguments) has 2"},
+		{"words, the other way", command.Link(words(t, "a"), words(t, "1", "2", "3")), 0, "source 1 (arguments) has 1, source 2 (arguments) has 3"},
+		{"a stream is longer", command.Link(stream(t, "a\nb\nc\nd\n"), words(t, "1", "2")), 2, "has at least 3, source 2 (arguments) has 2"},
+		{"a stream is shorter", command.Link(stream(t, "a\n"), words(t, "1", "2", "3")), 1, "has 1, source 2 (arguments) has 3"},
+		{"three", command.Link(words(t, "a", "b"), words(t, "1"), words(t, "x", "y", "z")), 0, "has 2, source 2 (arguments) has 1, source 3 (arguments) has 3"},
+		{"nothing", command.Link(words(t), words(t, "1", "2")), 0, "has 0, source 2 (arguments) has 2"},
 	} {
 		all, err := collect(tc.s)
-		if len(all) != tc.good || !errors.Is(err, command.ErrInput) || !strings.Contains(fmt.Sprint(err), "ends before") {
+		if len(all) != tc.good || !errors.Is(err, command.ErrInput) || !strings.Contains(fmt.Sprint(err), tc.says) {
 			t.Errorf("%s: got %q, %v", tc.name, all, err)
 		}
 	}
