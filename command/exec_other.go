@@ -64,7 +64,7 @@ func (p *process) wait() ended {
 
 // end ends the process at once, without those that it has started: this system has
 // no signals and no process groups.
-func (p *process) end(time.Duration) bool {
+func (p *process) end(time.Duration, func() bool) bool {
 	if p.ended.Load() {
 		return false
 	}

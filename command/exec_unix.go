@@ -275,9 +275,10 @@ func (p *process) alive() bool {
 	return len(p.others(false)) > 0
 }
 
-// end ends the process and what it has started: SIGTERM, then after the grace
-// SIGKILL. It returns when they are gone; false means that the process was before.
-func (p *process) end(grace time.Duration) bool {
+// end ends the process and what it has started: SIGTERM, then after the grace, or when
+// hurry says so, SIGKILL. It returns when they are gone; false means that the process was
+// before.
+func (p *process) end(grace time.Duration, hurry func() bool) bool {
 	p.mu.Lock()
 	reaped := p.reaped
 	p.mu.Unlock()
@@ -290,7 +291,7 @@ func (p *process) end(grace time.Duration) bool {
 	deadline := time.Now().Add(grace)
 	for pause := shortest; p.alive(); pause = min(2*pause, longest) {
 		left := time.Until(deadline)
-		if left <= 0 {
+		if left <= 0 || hurry() {
 			break
 		}
 		time.Sleep(min(pause, left))

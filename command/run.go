@@ -69,9 +69,13 @@ func run(ctx context.Context, spec Spec, in Input) (Result, error) {
 		if t.result.Exit == 0 || attempt > spec.Retries {
 			return t.result, t.result.Err()
 		}
-		if err := t.pause(ctx, attempt); err != nil {
+		if again, err := t.pause(ctx, attempt); err != nil {
+			t.discard()
 			return Result{}, err
+		} else if !again {
+			return t.result, t.result.Err()
 		}
+		t.discard()
 	}
 }
 
@@ -259,6 +263,11 @@ func (t *task) prepare() error {
 	if err := t.makeScratch(); err != nil {
 		return err
 	}
+	if t.dir != "" {
+		if err := os.MkdirAll(t.dir, 0o777); err != nil {
+			return fmt.Errorf("working directory: %w", err)
+		}
+	}
 	for i := range t.outputs {
 		if err := t.outputs[i].prepare(); err != nil {
 			return err
@@ -298,20 +307,39 @@ func (t *task) leaveScratch() {
 	t.scratch = ""
 }
 
-// pause waits before a retry, after the given number of attempts.
-func (t *task) pause(ctx context.Context, attempts int) error {
-	t.discard()
-	wait := backoff(t.spec.Backoff, attempts)
-	if wait == 0 && ctx.Err() == nil {
-		return nil
+// controlEvery is how often Spec.Control is looked at in a pause.
+const controlEvery = 100 * time.Millisecond
+
+// control says what the file of Spec.Control does.
+func (s *Spec) control() (noMore, noGrace bool) {
+	if s.Control == "" {
+		return false, false
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
+	info, err := os.Stat(s.Control)
+	return err == nil, err == nil && info.Size() > 0
+}
+
+// pause waits before a retry, after the given number of attempts. It tells whether there
+// is to be one.
+func (t *task) pause(ctx context.Context, attempts int) (again bool, err error) {
+	for end := time.Now().Add(backoff(t.spec.Backoff, attempts)); ; {
+		if noMore, _ := t.spec.control(); noMore {
+			return false, nil
+		}
+		wait := time.Until(end)
+		if wait <= 0 && ctx.Err() == nil {
+			return true, nil
+		}
+		if t.spec.Control != "" {
+			wait = min(wait, controlEvery)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false, context.Cause(ctx)
+		case <-timer.C:
+		}
 	}
 }
 
@@ -354,19 +382,20 @@ func (t *task) execute(ctx context.Context, argv []string, files [3]*os.File, at
 	if grace == 0 {
 		grace = defaultGrace
 	}
+	hurry := func() bool { _, noGrace := t.spec.control(); return noGrace }
 	var timedOut, cancelled atomic.Bool
 	var ending sync.WaitGroup
 	ending.Add(1)
 	stopWatching := context.AfterFunc(ctx, func() {
 		defer ending.Done()
-		cancelled.Store(p.end(grace))
+		cancelled.Store(p.end(grace, hurry))
 	})
 	var timer *time.Timer
 	if t.spec.Timeout > 0 {
 		ending.Add(1)
 		timer = time.AfterFunc(t.spec.Timeout, func() {
 			defer ending.Done()
-			timedOut.Store(p.end(grace))
+			timedOut.Store(p.end(grace, hurry))
 		})
 	}
 	e := p.wait()

@@ -136,10 +136,10 @@ func TestOutcomes(t *testing.T) {
 			command.Result{Stdout: inline("here\n")}, ""},
 		{"Dir", command.Spec{Template: shell(t, ": {}; pwd; echo $PWD"), Dir: parsed(t, "{1}")}, []string{"/usr"},
 			command.Result{Stdout: inline("/usr\n/usr\n")}, ""},
-		{"no Dir", command.Spec{Template: direct(t, "true", "{}"), Dir: parsed(t, dir+"/{}")}, []string{"gone"},
-			command.Result{Exit: 125}, "working directory"},
+		{"new Dir", command.Spec{Template: shell(t, `: {}; test "$(pwd)" = "$PWD" && basename "$PWD"`), Dir: parsed(t, dir+"/new/{}")}, []string{"a b"},
+			command.Result{Stdout: inline("a b\n")}, ""},
 		{"file as Dir", command.Spec{Template: direct(t, "true", "{}"), Dir: parsed(t, plain)}, []string{"gone"},
-			command.Result{Exit: 125}, "is not a folder"},
+			command.Result{Exit: 125}, "working directory: mkdir"},
 		{"Stdin", command.Spec{Template: shell(t, ": {}; cat"), Stdin: parsed(t, dir+"/{}.txt")}, []string{"input"},
 			command.Result{Stdout: inline("from a file\n")}, ""},
 		{"no Stdin", command.Spec{Template: shell(t, ": {}; cat")}, []string{"input"}, command.Result{}, ""},
@@ -301,6 +301,71 @@ func TestRetries(t *testing.T) {
 			t.Errorf("the error is %v, want the reason for the end", err)
 		}
 	})
+}
+
+// The file of Control lets no further attempt start, in worker processes too.
+func TestControlEndsRetries(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		text    string
+		backoff time.Duration
+	}{
+		{"while it runs", "echo said; touch {}/control; false", 0},
+		{"in the pause", "echo said; (sleep 0.2; touch {}/control) & false", time.Hour},
+	} {
+		for _, ex := range executors(t, "serial", "threads:1", "processes:1") {
+			t.Run(tc.name+" "+ex.Info().Kind, func(t *testing.T) {
+				dir := t.TempDir()
+				spec := command.Spec{Template: shell(t, tc.text), Retries: 5, Backoff: tc.backoff, Control: filepath.Join(dir, "control")}
+				for r := range parade.Stream(t.Context(), ex, parade.Bind(command.Run, spec), slices.Values([]command.Input{input(dir)}), parade.CollectErrors()) {
+					res, err := command.ResultOf(r)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if res.Exit != 1 || res.Attempts != 1 || printed(t, res.Stdout) != "said\n" {
+						t.Errorf("exit %d after %d attempts, printed %q; want one attempt and what it printed", res.Exit, res.Attempts, res.Stdout.Data)
+					}
+				}
+			})
+		}
+	}
+}
+
+// What it holds takes the rest of the grace from what is being ended.
+func TestControlEndsGrace(t *testing.T) {
+	t.Parallel()
+	control := filepath.Join(t.TempDir(), "control")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ready := filepath.Join(filepath.Dir(control), "ready")
+	spec := command.Spec{Template: shell(t, "trap : TERM; : {}; touch "+ready+"; while true; do sleep 0.01; done"), Grace: time.Hour, Control: control}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := parade.Bind(command.Run, spec).Call(ctx, input("x"))
+		ended <- err
+	}()
+	for start := time.Now(); content(t, ready) != ""; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 20*time.Second {
+			t.Fatal("the command did not start")
+		}
+	}
+	cancel()
+	writeMode(t, control, "", 0o600)
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended within the grace: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	writeMode(t, control, "now", 0o600)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("the error is %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it goes on")
+	}
 }
 
 // No two commands that run at the same time have the same slot, and none is higher than

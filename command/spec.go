@@ -22,8 +22,8 @@ type Spec struct {
 	// Template is the command; see ParseTemplate.
 	Template Template
 
-	// Dir is the command's working directory, a template of ParseText. Without
-	// words it is this process's own.
+	// Dir is the command's working directory, a template of ParseText. It is made where
+	// it is missing. Without words it is this process's own.
 	Dir Template
 	// Env holds settings NAME=value beyond this process's environment, which win.
 	Env []string
@@ -41,6 +41,12 @@ type Spec struct {
 	// Backoff is the pause before the first retry. It doubles with each further
 	// one, up to a minute.
 	Backoff time.Duration
+
+	// Control, if not "", is the path of a file by which the caller ends the work of this
+	// machine, that of worker processes too. Once the file exists no further attempt is
+	// started: the one that runs is the last. Once it is not empty, commands that are
+	// being ended get no more Grace.
+	Control string
 
 	// Nice is how much lower the command's priority is, from 0 to 19.
 	Nice int
