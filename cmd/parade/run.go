@@ -108,7 +108,7 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.header, "header", "", "the first input names the columns, for {name}: --header `:`")
 	f.StringArrayVar(&o.globs, "glob", nil, "`pattern` of file names that are inputs")
 	f.BoolVar(&o.link, "link", false, "take all sources side by side, as :::+ does")
-	f.IntVarP(&o.maxArgs, "max-args", "n", 1, "give each command up to so `many` inputs")
+	f.IntVarP(&o.maxArgs, "max-args", "n", 1, "give each command up to so `many` inputs; with 0 it runs once per input, without it")
 	f.BoolVarP(&o.skipEmpty, "no-run-if-empty", "r", false, "leave out inputs that are empty or blank")
 	f.BoolVar(&o.shuf, "shuf", false, "take the inputs in random order")
 	f.Uint64Var(&o.seed, "seed", 0, "`number` that makes the order of --shuf the same again")
@@ -123,7 +123,7 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	group("Where and when")
 
 	f.BoolVar(&o.shell, "shell", false, "let a shell run the command; inputs are quoted for it")
-	f.StringVar(&o.cwd, "cwd", "", "`folder` to run in; may have placeholders")
+	f.StringVar(&o.cwd, "cwd", "", "`folder` to run in, made if missing; may have placeholders")
 	f.StringArrayVar(&o.env, "env", nil, "`NAME=value` in its environment")
 	f.StringVar(&o.stdin, "stdin", "", "`file` that it reads; may have placeholders (default: nothing)")
 	f.Var(&o.timeout, "timeout", "`time` after which it is ended, such as 30 or 1h30m")
@@ -151,8 +151,8 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each command before its output")
 	group("What it prints")
 
-	f.StringVar(&o.joblog, "joblog", "", "`file` with a line per task that ended, as GNU parallel writes it, and beside it FILE.journal, which survives everything")
-	f.BoolVar(&o.resume, "resume", false, "leave out what the --joblog has")
+	f.Var(onceValue{&o.joblog, "--joblog and --journal are one flag, which names two files: FILE and FILE.journal"}, "joblog", "`file` with a line per task that ended, as GNU parallel writes it, and beside it FILE.journal, which survives everything (or --journal FILE: the same flag)")
+	f.BoolVar(&o.resume, "resume", false, "leave out what the --joblog has, also what failed; files of --output are looked at")
 	f.BoolVar(&o.resumeFailed, "resume-failed", false, "leave out what the --joblog has, unless it failed")
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "run what failed by the --joblog, which knows command and inputs")
 	f.BoolVar(&o.changed, "changed", false, "resume also with another command than that of the --joblog")
@@ -169,7 +169,10 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	f.BoolP("quote", "q", false, "inputs are always quoted")
 	f.Bool("plus", false, "its placeholders always work")
 	f.Bool("group", false, "the default")
-	f.Bool("will-cite", false, "nobody asks")
+	for _, name := range []string{"will-cite", "citation", "no-notice", "silent"} {
+		f.Bool(name, false, "nothing of the kind is printed")
+	}
+	f.VarP(placeholderValue{}, "replace-string", "I", "the placeholder is {}")
 	group("")
 }
 
@@ -200,14 +203,18 @@ Placeholders, here for the input sub-01/bold.nii.gz:
   {/}  bold.nii.gz          {//} sub-01            {/.}   bold.nii
   {#}  number of the input  {%}  slot              {1} {2.} {name/}  a column
   {out} {out2}  temporary name of an --output      {scratch}  see --scratch
-A command without any gets the input at its end.
+A command without any placeholder of the input gets the input at its end, also if it
+has {out}: write {} where it belongs. A text that is read twice, as by bash -c 'echo {}'
+or ssh, is no place for {}: bash -c 'echo "$1"' bash {}.
 
 An exit status is not all: what --output names is written under another name in the
 same folder, must exist, not be empty and pass --check, and only then gets its name.
-Where it is there already and newer than its input, the command is not run.
+Where it is there already and newer than its input, the command is not run. A task
+whose output is its input, or is made by an earlier task, fails and is not run.
 
-Ctrl-C lets the running commands end and starts no more; a second one ends them.
-When something failed the exit code is 3, and the summary says how to run it again.`,
+Ctrl-C lets the running commands end and starts no more, nor retries; a second one ends
+them, within 2 s, and a third at once. When something failed, in this run or before a
+--resume, the exit code is 3, and the summary says how to run it again.`,
 		Example: `  parade run gzip -k {} ::: *.txt
   parade run -j 4 'sort {} > {.}.sorted' :::: list.txt
   parade run --output '{..}_6mm.nii.gz' -- 3dBlurToFWHM -quiet -input {} -FWHM 6 -prefix {out} :::: subjects.txt
@@ -225,6 +232,7 @@ When something failed the exit code is 3, and the summary says how to run it aga
 		return pflag.NormalizedName(name)
 	})
 	o.flags(f)
+	cmd.SetFlagErrorFunc(runFlagError)
 	cmd.InitDefaultHelpFlag()
 	f.Lookup("help").Annotations = map[string][]string{groupKey: {"Other"}}
 	setGroupedUsage(cmd)
@@ -322,7 +330,7 @@ func (o *runOptions) plan(f *pflag.FlagSet, words []string, given []argSource) (
 		if p.journal, p.spec, err = o.openFailed(f, words, given); err != nil {
 			return p, err
 		}
-		p.inputs = p.journal.Failed()
+		p.inputs = command.Distinct(p.spec, p.journal.Failed())
 	} else {
 		source, err := o.source(given)
 		if err != nil {
@@ -336,11 +344,14 @@ func (o *runOptions) plan(f *pflag.FlagSet, words []string, given []argSource) (
 				return p, err
 			}
 		}
+		if word, ok := ofShell(p.spec.Template); ok {
+			newTerminal(o.stderr).printf("parade: the program gets %s as it is; for a shell write the command as one string: '... %[1]s ...'\n", word)
+		}
 		if p.journal, err = o.openJournal(p.spec); err != nil {
 			return p, err
 		}
 		p.count = o.countable(given)
-		if p.inputs = source.Inputs(); p.journal != nil {
+		if p.inputs = command.Distinct(p.spec, source.Inputs()); p.journal != nil {
 			p.inputs = p.journal.Todo(p.inputs)
 		}
 	}
@@ -354,11 +365,17 @@ func (o *runOptions) plan(f *pflag.FlagSet, words []string, given []argSource) (
 
 // settle refuses flags that contradict each other, and fills in what they leave open.
 func (o *runOptions) settle(f *pflag.FlagSet) error {
+	if err := refuseEmpty(f); err != nil {
+		return err
+	}
 	if o.header != "" && o.header != ":" {
 		return usagef("--header %s: write --header : (the columns are divided by --colsep or --csv)", o.header)
 	}
-	if o.maxArgs < 1 {
-		return usagef("--max-args %d: give 1 or more", o.maxArgs)
+	if o.maxArgs < 0 {
+		return usagef("--max-args %d: give 1 or more, or 0 to run the command once per input, without it", o.maxArgs)
+	}
+	if o.cwd == "..." {
+		return usagef("--cwd ...: for an empty folder per task give --scratch, and write cd {scratch}")
 	}
 	if f.Changed("seed") && !o.shuf {
 		return usagef("--seed is for --shuf")
@@ -471,18 +488,24 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 	if spec.Template, err = command.ParseTemplate(words, o.shell, columns); err != nil {
 		return spec, &usageError{err}
 	}
-	text := func(text string) (t command.Template) {
+	if o.maxArgs == 0 && len(words) == 0 {
+		return spec, usagef("--max-args 0 leaves the inputs out, and there is no command")
+	}
+	text := func(flag, text string) (t command.Template) {
 		if err == nil && text != "" {
 			t, err = command.ParseText(text, columns)
 		}
+		if needs := t.Needs(); err == nil && (needs.Outputs > 0 || needs.Scratch) {
+			err = fmt.Errorf("%s %s: {out} and {scratch} are known to the command and to --check only; name the input, with {} and its kin", flag, command.Quote(text))
+		}
 		return t
 	}
-	spec.Dir, spec.Stdin, o.tags = text(o.cwd), text(o.stdin), text(o.tagstring)
+	spec.Dir, spec.Stdin, o.tags = text("--cwd", o.cwd), text("--stdin", o.stdin), text("--tagstring", o.tagstring)
 	for _, name := range o.outputs {
-		spec.Outputs = append(spec.Outputs, text(name))
+		spec.Outputs = append(spec.Outputs, text("--output", name))
 	}
 	for _, name := range o.inputs {
-		spec.Inputs = append(spec.Inputs, text(name))
+		spec.Inputs = append(spec.Inputs, text("--input", name))
 	}
 	if err == nil && o.check != "" {
 		spec.Check, err = command.ParseCheck([]string{o.check}, true, columns)
@@ -499,8 +522,6 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 		return spec, usagef("{out%d} needs %d times --output, there are %d", needs, needs, len(o.outputs))
 	case len(o.outputs) > 0 && told == 0:
 		return spec, usagef("put {out} where the command is told the file that it makes; it gets the name of --output when it is whole")
-	case slices.Contains(o.outputs, ""):
-		return spec, usagef("--output needs the name of a file")
 	}
 	for _, e := range o.env {
 		name, _, set := strings.Cut(e, "=")
@@ -550,10 +571,8 @@ func (o *runOptions) checkProgram(t command.Template) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, exec.ErrNotFound) && fileExists(program):
-		return usagef("there is no command %s; for the file in this folder write ./%s", command.Quote(program), command.Quote(program))
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
-		return usagef("there is no command %s", command.Quote(program))
+		return noProgram(program)
 	case errors.Is(err, os.ErrPermission):
 		return usagef("the command %s is not executable", command.Quote(program))
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +166,51 @@ func TestShown(t *testing.T) {
 	} {
 		if got := shown(text, 8); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The page for people who come from GNU parallel has each of its flags that it names
+// once, and says of those that there are not what the program says.
+func TestFlagsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/coming-from-gnu-parallel.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "## Flags of GNU parallel\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	text, _, ours := strings.Cut(text, "Only here: ")
+	if !ours {
+		t.Fatal("the page has no flags of our own")
+	}
+	flags := newRunCommand().Flags()
+	documented := map[string]string{} // what is said of a flag
+	cell := regexp.MustCompile(`^\| (.*?[^\\]) \| (.*) \|$`)
+	flag := regexp.MustCompile("`(-[A-Za-z0]|--[a-z0-9-]+)[ =`{]")
+	for line := range strings.Lines(text) {
+		row := cell.FindStringSubmatch(strings.TrimSpace(line))
+		if row == nil {
+			continue
+		}
+		for _, m := range flag.FindAllStringSubmatch(row[1], -1) {
+			documented[m[1]] = strings.ReplaceAll(strings.ReplaceAll(row[2], "`", ""), `\|`, "|")
+			_, isNone := insteadOf(m[1])
+			has := flags.Lookup(strings.TrimPrefix(m[1], "--")) != nil
+			if name := m[1][1:]; len(name) == 1 {
+				has = flags.ShorthandLookup(name) != nil
+			}
+			if has == isNone {
+				t.Errorf("%s is documented as %q; there is such a flag: %v, one that is said to be none: %v", m[1], row[2], has, isNone)
+			}
+		}
+	}
+	for _, row := range instead {
+		for i, name := range strings.Fields(row.flags) {
+			said, there := documented[name]
+			if there && !strings.Contains(said, row.text) || !there && i == 0 {
+				t.Errorf("the page says %q of %s, the program %q", said, name, row.text)
+			}
 		}
 	}
 }

@@ -59,6 +59,9 @@ func (v *secondsValue) Set(text string) error {
 	} else if n, e := strconv.ParseFloat(text, 64); e == nil && n < 1e9 {
 		d, err = time.Duration(n*float64(time.Second)), nil
 	}
+	if strings.HasSuffix(text, "%") {
+		return usagef("a part of the other tasks' time is not taken; give seconds, such as 10 or 1.5")
+	}
 	if err != nil || d < 0 {
 		return usagef("give seconds, such as 10 or 1.5, or a time such as 90s, 1h30m, 2d")
 	}
