@@ -38,6 +38,9 @@ func (o *runOptions) print(ctx context.Context, p runPlan) error {
 			}
 			return listError(it.err)
 		}
+		if it.input.Fault != "" {
+			newTerminal(o.stderr).printf("parade: task %d would fail: %s\n", it.input.Seq, shown(it.input.Fault, 1000))
+		}
 		argv, err := expandForShow(p.spec, it.input)
 		if err != nil {
 			return &inputError{err}

@@ -13,6 +13,7 @@ type gate struct {
 	memfree int64         // at least so many bytes are free
 
 	last time.Time    // start
+	said bool         // for what it waits
 	held atomic.Int64 // bytes of results that wait for their turn
 }
 
@@ -26,11 +27,15 @@ func (g *gate) wait(l *loop) bool {
 	if g.delay == 0 && g.load == 0 && g.memfree == 0 && g.held.Load() < mostHeld {
 		return true
 	}
-	for {
+	for begun := time.Now(); ; {
 		pause, why := g.closed()
 		l.mu.Lock()
 		l.holding = why
 		l.mu.Unlock()
+		if why != "" && !g.said && time.Since(begun) > time.Second && l.out.bar.shown && !l.out.bar.out.live {
+			g.said = true // the lines of progress say it from now on
+			l.out.note(why)
+		}
 		if pause <= 0 {
 			g.last = time.Now()
 			return true

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -13,39 +14,41 @@ import (
 )
 
 // taskObject is a task as --json prints it. What the command printed follows, as
-// it need not fit in memory: "stdout" and "stderr" or, where that is not UTF-8,
-// "stdout_base64" and "stderr_base64".
+// it need not fit in memory: "stdout" and "stderr". Where something of all this is not
+// UTF-8, there is "stdout_base64" and so on in its place; of args, all are base64 then.
 type taskObject struct {
-	Seq      int       `json:"seq"`
-	Args     []string  `json:"args"`
-	Command  string    `json:"command"`
-	Exit     int       `json:"exit"`
-	Signal   int       `json:"signal"`
-	Outcome  string    `json:"outcome"`
-	TimedOut bool      `json:"timed_out"`
-	Skipped  bool      `json:"skipped"`
-	Attempts int       `json:"attempts"`
-	Host     string    `json:"host"`
-	Slot     int       `json:"slot"`
-	Start    time.Time `json:"start"`
-	Seconds  float64   `json:"seconds"`
-	CPU      float64   `json:"cpu_seconds"`
-	Memory   int64     `json:"peak_memory"`
-	Outputs  []string  `json:"outputs"`
+	Seq       int       `json:"seq"`
+	Args      []string  `json:"args,omitzero"`
+	Args64    [][]byte  `json:"args_base64,omitzero"`
+	Command   *string   `json:"command,omitempty"`
+	Command64 []byte    `json:"command_base64,omitzero"`
+	Exit      int       `json:"exit"`
+	Signal    int       `json:"signal"`
+	Outcome   string    `json:"outcome"`
+	TimedOut  bool      `json:"timed_out"`
+	Skipped   bool      `json:"skipped"`
+	Attempts  int       `json:"attempts"`
+	Host      string    `json:"host"`
+	Slot      int       `json:"slot"`
+	Start     time.Time `json:"start"`
+	Seconds   float64   `json:"seconds"`
+	CPU       float64   `json:"cpu_seconds"`
+	Memory    int64     `json:"peak_memory"`
+	Outputs   []string  `json:"outputs,omitzero"`
+	Outputs64 [][]byte  `json:"outputs_base64,omitzero"`
 }
 
 // writeJSON writes a task as one line.
 func writeJSON(w *bufio.Writer, res *command.Result) error {
 	o := taskObject{
-		Seq: res.Seq, Args: res.Args, Command: res.Command, Exit: res.Exit, Signal: res.Signal, Outcome: res.Outcome(),
+		Seq: res.Seq, Command: &res.Command, Exit: res.Exit, Signal: res.Signal, Outcome: res.Outcome(),
 		TimedOut: res.TimedOut, Skipped: res.Skipped, Attempts: res.Attempts, Host: res.Host, Slot: res.Slot,
-		Start: res.Start, Seconds: res.Duration.Seconds(), CPU: res.CPU.Seconds(), Memory: res.PeakMemory, Outputs: res.Outputs,
+		Start: res.Start, Seconds: res.Duration.Seconds(), CPU: res.CPU.Seconds(), Memory: res.PeakMemory,
 	}
-	if o.Args == nil {
-		o.Args = []string{}
-	}
-	if o.Outputs == nil {
-		o.Outputs = []string{}
+	o.Args, o.Args64 = texts(res.Args)
+	o.Outputs, o.Outputs64 = texts(res.Outputs)
+	if !utf8.ValidString(res.Command) {
+		o.Command, o.Command64 = nil, []byte(res.Command)
 	}
 	var line bytes.Buffer
 	e := json.NewEncoder(&line)
@@ -64,6 +67,18 @@ func writeJSON(w *bufio.Writer, res *command.Result) error {
 	}
 	_, err := w.WriteString("}\n")
 	return err
+}
+
+// texts gives texts as they are, or if one is not UTF-8 all of them as bytes.
+func texts(all []string) ([]string, [][]byte) {
+	if !slices.ContainsFunc(all, func(s string) bool { return !utf8.ValidString(s) }) {
+		return append([]string{}, all...), nil
+	}
+	raw := make([][]byte, len(all))
+	for i, s := range all {
+		raw[i] = []byte(s)
+	}
+	return nil, raw
 }
 
 func writeField(w *bufio.Writer, name string, o command.Output) error {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,7 +42,8 @@ type loop struct {
 	ended      bool                 // there are no more inputs
 	left       int                  // inputs that an earlier run has done, or failed at
 	leftFailed int
-	skipped    int // tasks whose outputs are whole
+	before     int // tasks that an earlier run has done, and whose outputs are whole
+	whole      int // tasks whose outputs are whole
 	done       int
 	failed     int
 	holding    string // why no task is started now
@@ -49,6 +51,7 @@ type loop struct {
 	killed     bool
 
 	total     atomic.Int64 // inputs, 0 unless they could be counted
+	recount   func() (*command.Source, error)
 	failures  []failure
 	unprinted bool // some output is lost
 }
@@ -87,9 +90,8 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 	if p.spec.Spill, err = o.spill(); err != nil {
 		return err
 	}
-	if p.spec.Spill != "" {
-		defer os.RemoveAll(p.spec.Spill) // what is left is in a folder for such things
-	}
+	defer os.RemoveAll(p.spec.Spill) // what is left is in a folder for such things
+	p.spec.Control = filepath.Join(p.spec.Spill, "control")
 	// A command is waited for in a system call. With a processor left over the Go
 	// scheduler does not hurry to take one away from such a call: a start then costs
 	// about 2 % less.
@@ -109,7 +111,10 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 		running: map[int]*runningTask{}, order: map[int]int{},
 		gate: gate{delay: o.delay.d, load: o.load.n, memfree: o.memfree.n},
 	}
-	closeStopping := sync.OnceFunc(func() { close(stopping) })
+	closeStopping := sync.OnceFunc(func() {
+		close(stopping)
+		l.control("")
+	})
 	l.stop = func(why error) {
 		l.mu.Lock()
 		if l.why == nil {
@@ -125,6 +130,7 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 		l.mu.Unlock()
 		cancel()
 	}
+	l.recount = p.count
 	l.total.Store(int64(total))
 	bar := newRunProgress(o, l, p.count)
 	l.out = newPrinter(o, bar)
@@ -292,12 +298,14 @@ func (l *loop) result(r parade.Result[command.Result]) *command.Result {
 	switch {
 	case res.Exit != 0:
 		l.failed++
+	case res.Before:
+		l.before++
 	case res.Skipped:
-		l.skipped++
+		l.whole++
 	default:
 		l.done++
 	}
-	tally := command.Tally{Done: l.done + l.failed + l.skipped + l.left, Failed: l.failed + l.leftFailed, Total: int(l.total.Load())}
+	tally := command.Tally{Done: l.done + l.failed + l.whole + l.before + l.left, Failed: l.failed + l.leftFailed, Total: int(l.total.Load())}
 	if l.ended {
 		tally.Total = l.read + l.left
 	}
@@ -372,16 +380,23 @@ func (l *loop) watch() command.Watch {
 }
 
 // watchSignals ends the run in its own way when signals come: Ctrl-C lets the
-// running tasks end, a second one and SIGTERM end them. The function that it
-// returns gives the signals back.
+// running tasks end, a second one and SIGTERM end them, and one more does so at once.
+// The function that it returns gives the signals back.
 func (l *loop) watchSignals(ctx context.Context) func() {
 	handle := func(s os.Signal) {
 		l.mu.Lock()
-		again, running := l.why != nil, len(l.running)
+		again, killed, running := l.why != nil, l.killed, len(l.running)
 		l.mu.Unlock()
 		why := &signalError{s}
-		if again || s == syscall.SIGTERM {
+		switch {
+		case killed:
+			l.control("now")
+			return
+		case again || s == syscall.SIGTERM:
 			l.kill(why)
+			if running > 0 && s == os.Interrupt {
+				l.out.note(fmt.Sprintf("ending %s; Ctrl-C once more does it at once", plural(running, "task")))
+			}
 			return
 		}
 		l.stop(why)
@@ -416,6 +431,10 @@ func (l *loop) watchSignals(ctx context.Context) func() {
 		close(quit)
 	}
 }
+
+// control tells the commands of this run, see command.Spec. That it cannot be written is
+// nothing that could be helped then.
+func (l *loop) control(text string) { _ = os.WriteFile(l.spec.Control, []byte(text), 0o600) }
 
 func are(n int) string {
 	if n == 1 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/parade-go/parade/command"
@@ -184,11 +185,8 @@ type haltedError struct {
 func (e *haltedError) Error() string { return "ended early by --halt " + e.halt.String() }
 
 // spill makes the folder for outputs that do not fit in memory, within that of the
-// results if there is one, so that they need not be copied.
+// results if there is one, so that they need not be copied, and for Control.
 func (o *runOptions) spill() (string, error) {
-	if o.lineBuffer || o.ungroup {
-		return "", nil
-	}
 	parent := ""
 	if o.resultsDir != nil {
 		parent = o.resultsDir.dir
@@ -197,5 +195,5 @@ func (o *runOptions) spill() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("there is no place for what the commands print: %w", err)
 	}
-	return dir, nil
+	return filepath.Abs(dir)
 }

@@ -38,7 +38,11 @@ func newPrinter(o *runOptions, bar *runProgress) *printer {
 // prints tells whether a task has something to print.
 func (p *printer) prints(res *command.Result) bool {
 	switch {
-	case p.results != nil || p.o.json:
+	case res.Before: // it was printed then
+		return false
+	case p.results != nil:
+		return !res.Skipped // what an earlier run has saved stays
+	case p.o.json:
 		return true
 	case p.o.lineBuffer || p.o.ungroup: // it is printed; what there is, is for the summary
 		return false

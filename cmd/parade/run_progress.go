@@ -77,28 +77,33 @@ func (p *runProgress) end() {
 
 // count counts the inputs, so that a part and a time can be told.
 func (p *runProgress) count() {
-	if p.recount == nil {
-		return
+	if n, ok := countInputs(p.recount, p.quit); ok {
+		p.loop.total.Store(int64(n))
 	}
-	source, err := p.recount()
+}
+
+// countInputs counts the inputs once more, until quit, if that can be done.
+func countInputs(recount func() (*command.Source, error), quit <-chan struct{}) (n int, ok bool) {
+	if recount == nil {
+		return 0, false
+	}
+	source, err := recount()
 	if err != nil {
-		return
+		return 0, false
 	}
-	n := int64(0)
 	for _, err := range source.Inputs() {
 		if err != nil {
-			return
+			return 0, false
 		}
-		n++
-		if n%1024 == 0 {
+		if n++; n%1024 == 0 {
 			select {
-			case <-p.quit:
-				return
+			case <-quit:
+				return 0, false
 			default:
 			}
 		}
 	}
-	p.loop.total.Store(n)
+	return n, true
 }
 
 // clear takes the bar away. The caller holds the lock.
@@ -157,22 +162,41 @@ func (p *runProgress) draw() {
 
 // runState is how far a run has come.
 type runState struct {
-	total, done, failed, skipped, running int // total is 0 where it is not known
-	rate                                  float64
-	left                                  time.Duration
-	slowest                               string
-	slowestFor                            time.Duration
-	holding                               string
-	stopping                              bool
+	total, done, failed, running int // total is 0 where it is not known
+	whole, before, beforeFailed  int // left out: outputs are whole; an earlier run has it
+	rate                         float64
+	left                         time.Duration
+	slowest                      string
+	slowestFor                   time.Duration
+	holding                      string
+	stopping                     bool
+	read                         bool // all inputs
 }
 
-func (s *runState) finished() int { return s.done + s.failed + s.skipped }
+func (s *runState) finished() int { return s.done + s.failed + s.whole + s.before }
+
+// leftOut says what was not run, and why.
+func (s *runState) leftOut() (parts []string) {
+	if s.whole > 0 {
+		parts = append(parts, count(s.whole)+" whole already")
+	}
+	if s.before > 0 {
+		parts = append(parts, count(s.before)+" done before")
+	}
+	if s.beforeFailed > 0 {
+		parts = append(parts, fmt.Sprintf("%s of them failed", count(s.beforeFailed)))
+	}
+	return parts
+}
 
 func (l *loop) state() runState {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := runState{total: int(l.total.Load()), done: l.done, failed: l.failed, skipped: l.skipped + l.left, running: len(l.running), holding: l.holding, stopping: l.why != nil}
+	s := runState{
+		total: int(l.total.Load()), done: l.done, failed: l.failed, running: len(l.running), holding: l.holding, stopping: l.why != nil, read: l.ended,
+		whole: l.whole, before: l.before + l.left, beforeFailed: l.leftFailed,
+	}
 	if l.ended {
 		s.total = l.read + l.left
 	}
@@ -204,9 +228,7 @@ func (s *runState) parts(t *terminal) []string {
 	if s.failed > 0 {
 		parts = append(parts, t.red(count(s.failed)+" failed"))
 	}
-	if s.skipped > 0 {
-		parts = append(parts, count(s.skipped)+" skipped")
-	}
+	parts = append(parts, s.leftOut()...)
 	parts = append(parts, count(s.running)+" running")
 	if s.rate > 0 {
 		parts = append(parts, short(s.rate)+"/s")

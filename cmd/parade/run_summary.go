@@ -3,9 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/parade-go/parade/command"
 )
@@ -15,7 +16,7 @@ const tailLines = 5
 
 // failure describes a task that failed.
 func (l *loop) failure(res *command.Result) failure {
-	f := failure{seq: res.Seq, outcome: res.Outcome(), again: l.again(res)}
+	f := failure{seq: res.Seq, outcome: shown(res.Outcome(), 1000), again: l.again(res)}
 	if res.Attempts > 1 {
 		f.outcome += fmt.Sprintf(", after %d attempts", res.Attempts)
 	}
@@ -29,47 +30,28 @@ func (l *loop) failure(res *command.Result) failure {
 	return f
 }
 
-// again is a line that runs a task's command once more, as it was run.
+// mostAgain is how long a line that runs a command again may be, in bytes.
+const mostAgain = 2000
+
+// again is a line that runs a task's command once more, or says why there is none here.
 func (l *loop) again(res *command.Result) string {
-	line := res.Command
-	in := command.Input{Seq: res.Seq, Args: res.Args}
-	text := func(t command.Template) string {
-		if len(t.Words) == 0 {
-			return ""
-		}
-		s, err := t.Text(in, command.Values{Slot: res.Slot})
-		if err != nil {
-			return ""
-		}
-		return s
+	if res.Refused {
+		return ""
 	}
-	shell := l.spec.Template.Shell
-	if len(l.spec.Env) > 0 {
-		if shell {
-			line = "sh -c " + command.Quote(line)
-			shell = false
-		}
-		env := make([]string, len(l.spec.Env))
-		for i, e := range l.spec.Env {
-			env[i] = command.Quote(e)
-		}
-		line = "env " + strings.Join(env, " ") + " " + line
+	line := l.spec.Again(*res)
+	why := ""
+	switch {
+	case len(line) > mostAgain:
+		why = "its command has " + count(len(line)) + " bytes"
+	case strings.ContainsFunc(line, func(r rune) bool { return r != '\n' && r != '\t' && unicode.IsControl(r) }) || !utf8.ValidString(line):
+		why = "its command has bytes that are not for a terminal"
+	default:
+		return line
 	}
-	if stdin := text(l.spec.Stdin); stdin != "" {
-		if shell {
-			line = "sh -c " + command.Quote(line)
-		}
-		if text(l.spec.Dir) != "" { // its name is relative to this folder
-			if absolute, err := filepath.Abs(stdin); err == nil {
-				stdin = absolute
-			}
-		}
-		line += " < " + command.Quote(stdin)
+	if l.journal != nil {
+		return why + "; the joblog has it whole, and --retry-failed runs it"
 	}
-	if dir := text(l.spec.Dir); dir != "" {
-		line = "(cd " + command.Quote(dir) + " && " + line + ")"
-	}
-	return line
+	return why + "; --joblog FILE or --json gives it whole"
 }
 
 // failedError says how many tasks failed.
@@ -81,8 +63,9 @@ func (e *failedError) Error() string { return e.text }
 // the run ends with. streamed is that of the stream itself.
 func (l *loop) summary(streamed error) error {
 	l.mu.Lock()
-	s, why, killed := runState{done: l.done, failed: l.failed, skipped: l.skipped + l.left, running: len(l.running)}, l.why, l.killed
+	why, killed := l.why, l.killed
 	l.mu.Unlock()
+	s := l.state()
 	if errors.Is(why, errClosedPipe) {
 		return why
 	}
@@ -99,19 +82,28 @@ func (l *loop) summary(streamed error) error {
 	if more := s.failed - len(l.failures); more > 0 {
 		t.printf("and %s more\n", count(more))
 	}
-	counts := l.counts(s, killed)
-	err := why
-	if halted := (*haltedError)(nil); errors.As(why, &halted) {
+	var hints []string
+	err, rest := why, l.notStarted(s, why)
+	halted := (*haltedError)(nil)
+	if errors.As(why, &halted) {
 		err = nil
-		counts += "; " + halted.Error()
-		if halted.halt.Why == command.HaltSuccess {
-			s.failed = 0 // it has what it was for
-		}
+		hints = append(hints, halted.Error())
+	}
+	switch success := halted != nil && halted.halt.Why == command.HaltSuccess; {
+	case success: // it has what it was for
+	case s.beforeFailed > 0:
+		hints = append(hints, "--resume-failed runs "+them(s.beforeFailed)+" again")
+	case l.journal != nil && (rest != "" || killed && s.running > 0):
+		hints = append(hints, "with --resume it goes on")
+	}
+	counts := strings.Join(append([]string{l.counts(s, killed, rest)}, hints...), "; ")
+	if halted != nil && halted.halt.Why == command.HaltSuccess {
+		s.failed, s.beforeFailed = 0, 0
 	}
 	if err == nil && streamed != nil && !killed {
 		err = streamed
 	}
-	if err == nil && s.failed > 0 {
+	if err == nil && s.failed+s.beforeFailed > 0 {
 		return &failedError{counts}
 	}
 	if err != nil || !l.o.noProgress {
@@ -121,29 +113,60 @@ func (l *loop) summary(streamed error) error {
 }
 
 // counts is the sum of a run in a line.
-func (l *loop) counts(s runState, killed bool) string {
+func (l *loop) counts(s runState, killed bool, rest string) string {
 	took := time.Since(l.begun)
-	var parts []string
-	switch all := s.done + s.failed; {
-	case s.failed > 0:
-		parts = append(parts, fmt.Sprintf("%s of %s failed", count(s.failed), plural(all, "task")))
+	text := plural(s.done, "task") + " done"
+	if s.failed > 0 {
+		text = fmt.Sprintf("%s of %s failed", count(s.failed), plural(s.done+s.failed, "task"))
 		if s.done > 0 {
-			parts = append(parts, count(s.done)+" done")
+			text += ", " + count(s.done) + " done"
 		}
-	default:
-		parts = append(parts, plural(s.done, "task")+" done")
 	}
-	if s.skipped > 0 {
-		parts = append(parts, count(s.skipped)+" skipped")
-	}
-	if killed && s.running > 0 {
-		parts = append(parts, count(s.running)+" ended by us")
-	}
-	text := strings.Join(parts, ", ") + " in " + duration3(took)
+	text += " in " + duration3(took)
 	if n := s.done + s.failed; n > 1 && took > 0 {
 		text += fmt.Sprintf(", %s/s", short(float64(n)/took.Seconds()))
 	}
-	return text
+	parts := append([]string{text}, s.leftOut()...)
+	if killed && s.running > 0 {
+		parts = append(parts, count(s.running)+" ended by us")
+	}
+	if rest != "" {
+		parts = append(parts, rest)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// countingTime is how long a run that ends may count what it has left.
+const countingTime = 500 * time.Millisecond
+
+// notStarted says how many tasks a run that ended early has not started, "" if none.
+func (l *loop) notStarted(s runState, why error) string {
+	if why == nil {
+		return ""
+	}
+	if s.total == 0 {
+		quit := make(chan struct{})
+		defer time.AfterFunc(countingTime, func() { close(quit) }).Stop()
+		var ok bool
+		if s.total, ok = countInputs(l.recount, quit); !ok {
+			var list *inputError
+			if s.read || errors.As(why, &list) {
+				return ""
+			}
+			return "the rest not started"
+		}
+	}
+	if n := s.total - s.finished() - s.running; n > 0 {
+		return count(n) + " not started"
+	}
+	return ""
+}
+
+func them(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
 }
 
 // duration3 writes a time as people say it: 12.3 s, 3m20s.

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -118,7 +119,7 @@ func TestRunInterrupted(t *testing.T) {
 			if n, m := p.made("started-*"), p.made("done-*"); n != jobs || m != jobs {
 				t.Errorf("%d tasks were started and %d done, want %d", n, m, jobs)
 			}
-			if said := p.stderr.String(); !strings.HasSuffix(said, "parade: interrupted\n") || !strings.Contains(said, "done in ") {
+			if said := p.stderr.String(); !strings.HasSuffix(said, "parade: interrupted\n") || !strings.Contains(said, "done in ") || !strings.Contains(said, fmt.Sprintf("%d not started", 6-jobs)) {
 				t.Errorf("it said %q", said)
 			}
 		})
@@ -150,6 +151,67 @@ func TestRunTerminated(t *testing.T) {
 				p.ends(t, tc.code)
 			})
 		}
+	}
+}
+
+// The first Ctrl-C makes the running attempt the last, and what it printed is kept.
+func TestRunInterruptedRetries(t *testing.T) {
+	t.Parallel()
+	for _, on := range []string{"serial", "threads:2", "processes:2"} {
+		t.Run(on, func(t *testing.T) {
+			t.Parallel()
+			p := startRun(t, "--on", on, "--retries", "5", "--backoff", "0", "--joblog", "log",
+				"touch started-{}-$PARADE_ATTEMPT; while ! test -e go; do sleep 0.01; done; echo attempt $PARADE_ATTEMPT >&2; false", ":::", "1")
+			eventually(t, "the task starts", func() bool { return p.made("started-*") == 1 })
+			p.signal(t, syscall.SIGINT)
+			eventually(t, "it says what it waits for", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C again ends") })
+			if err := os.WriteFile(filepath.Join(p.dir, "go"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p.ends(t, exitInterrupted)
+			if n := p.made("started-*"); n != 1 {
+				t.Errorf("%d attempts were started", n)
+			}
+			if said := p.stderr.String(); !strings.Contains(said, "task 1: exit 1\n  attempt 1\n") {
+				t.Errorf("it said %q", said)
+			}
+			if log, err := os.ReadFile(filepath.Join(p.dir, "log")); err != nil || strings.Count(string(log), "\n") != 2 {
+				t.Errorf("the joblog is %q (%v)", log, err)
+			}
+		})
+	}
+}
+
+// The third does not wait for the grace of what does not mind SIGTERM.
+func TestRunKilledAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, on := range []string{"serial", "threads:2", "processes:2"} {
+		t.Run(on, func(t *testing.T) {
+			t.Parallel()
+			p := startRun(t, "--on", on, "trap 'touch termed' TERM; touch started-{}; while true; do sleep 0.01; done", ":::", "1", "2")
+			eventually(t, "a task starts", func() bool { return p.made("started-*") > 0 })
+			p.signal(t, syscall.SIGINT)
+			eventually(t, "it has the first signal", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C again") })
+			p.signal(t, syscall.SIGINT)
+			eventually(t, "it has the second signal", func() bool { return strings.Contains(p.stderr.String(), "once more") && p.made("termed") == 1 })
+			p.signal(t, syscall.SIGINT)
+			p.ends(t, exitInterrupted)
+		})
+	}
+}
+
+// Without a terminal it is said, too, why nothing is started.
+func TestRunSaysWhyItWaits(t *testing.T) {
+	t.Parallel()
+	if _, err := freeMemory(); err != nil {
+		t.Skip(err)
+	}
+	p := startRun(t, "--memfree", "1000P", "echo", ":::", "1", "2")
+	eventually(t, "it says so", func() bool { return strings.Contains(p.stderr.String(), "parade: waiting for memory: ") })
+	p.signal(t, syscall.SIGINT)
+	p.ends(t, exitInterrupted)
+	if said := p.stderr.String(); strings.Count(said, "waiting for memory") != 1 || !strings.Contains(said, "2 not started") {
+		t.Errorf("it said %q", said)
 	}
 }
 
