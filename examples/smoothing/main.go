@@ -76,7 +76,7 @@ func run(ctx context.Context, executor, list, fwhm string, w io.Writer) error {
 		return err
 	}
 	var subjects []command.Input
-	for subject, err := range source.Inputs() {
+	for subject, err := range command.Distinct(spec, source.Inputs()) {
 		if err != nil {
 			return err
 		}
