@@ -342,8 +342,8 @@ func (t *task) refuse() (bool, error) {
 // have two names, by a link or as letters' case does not count, are not found. {%} in an
 // output stands for the same slot always.
 //
-// It holds a hash of 64 bits and a number for each output, some 30 bytes, and nothing if
-// there are no Outputs. Two hashes of a million names are the same once in 40 million
+// It holds a hash of 64 bits and a number for each output, which takes 70 bytes with what
+// the garbage collector leaves lying about, and nothing if there are no Outputs. Two hashes of a million names are the same once in 40 million
 // runs; the second task then fails, too.
 func Distinct(spec Spec, inputs iter.Seq2[Input, error]) iter.Seq2[Input, error] {
 	if len(spec.Outputs) == 0 {
@@ -352,9 +352,14 @@ func Distinct(spec Spec, inputs iter.Seq2[Input, error]) iter.Seq2[Input, error]
 	return func(yield func(Input, error) bool) {
 		makers := map[uint64]int{} // numbers of inputs, by what they make
 		seed := maphash.MakeSeed()
+		wd, err := os.Getwd()
+		if err != nil {
+			yield(Input{}, fmt.Errorf("command: outputs: %w", err))
+			return
+		}
 		for in, err := range inputs {
 			if err == nil && in.Fault == "" {
-				in.Fault = spec.claim(in, makers, seed)
+				in.Fault = spec.claim(in, makers, seed, wd)
 			}
 			if !yield(in, err) {
 				return
@@ -364,16 +369,16 @@ func Distinct(spec Spec, inputs iter.Seq2[Input, error]) iter.Seq2[Input, error]
 }
 
 // claim says why an input cannot have its outputs, "" if it can, and now has.
-func (s *Spec) claim(in Input, makers map[uint64]int, seed maphash.Seed) string {
+func (s *Spec) claim(in Input, makers map[uint64]int, seed maphash.Seed, wd string) string {
 	hashes := make([]uint64, len(s.Outputs))
 	for i, of := range s.Outputs {
 		name, err := of.Text(in, Values{Slot: 1})
 		if err != nil {
 			return "" // which Run says
 		}
-		absolute, err := filepath.Abs(name)
-		if err != nil {
-			return err.Error()
+		absolute := filepath.Clean(name)
+		if !filepath.IsAbs(name) {
+			absolute = filepath.Join(wd, name)
 		}
 		hashes[i] = maphash.String(seed, absolute)
 		if maker, taken := makers[hashes[i]]; taken {

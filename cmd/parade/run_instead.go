@@ -166,7 +166,7 @@ func noProgram(name string) error {
 	case function:
 		return usagef(`there is no program %s, but a function of bash: bash -c '%[1]s "$@"' bash {}`, name)
 	case slices.Contains(builtins, name):
-		return usagef("there is no program %s, as it is a command of the shell: give --shell, or write all as one string, '%[1]s ... {} && ...'", name)
+		return usagef("there is no program %s, as it is a command of the shell: give --shell, or write all as one string, '%[1]s {} && COMMAND'", name)
 	case fileExists(name):
 		return usagef("there is no command %s; for the file in this folder write ./%[1]s", quoted)
 	}

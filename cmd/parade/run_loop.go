@@ -90,8 +90,10 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 	if p.spec.Spill, err = o.spill(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(p.spec.Spill) // what is left is in a folder for such things
-	p.spec.Control = filepath.Join(p.spec.Spill, "control")
+	if p.spec.Spill != "" {
+		defer os.RemoveAll(p.spec.Spill) // what is left is in a folder for such things
+		p.spec.Control = filepath.Join(p.spec.Spill, "control")
+	}
 	// A command is waited for in a system call. With a processor left over the Go
 	// scheduler does not hurry to take one away from such a call: a start then costs
 	// about 2 % less.

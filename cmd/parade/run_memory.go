@@ -192,7 +192,10 @@ func (o *runOptions) spill() (string, error) {
 		parent = o.resultsDir.dir
 	}
 	dir, err := os.MkdirTemp(parent, ".parade-")
-	if err != nil {
+	switch {
+	case err != nil && (o.lineBuffer || o.ungroup): // which need it for little
+		return "", nil
+	case err != nil:
 		return "", fmt.Errorf("there is no place for what the commands print: %w", err)
 	}
 	return filepath.Abs(dir)
