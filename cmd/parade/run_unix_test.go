@@ -189,7 +189,7 @@ func TestRunKilledAtOnce(t *testing.T) {
 	for _, on := range []string{"serial", "threads:2"} {
 		t.Run(on, func(t *testing.T) {
 			t.Parallel()
-			p := startRun(t, "--on", on, "trap ': > termed' TERM; touch started-{}; while true; do sleep 0.01; done", ":::", "1", "2")
+			p := startRun(t, "--on", on, "trap ': > termed; sleep 1.7; : > survived' TERM; touch started-{}; while true; do sleep 0.01; done", ":::", "1", "2")
 			eventually(t, "a task starts", func() bool { return p.made("started-*") > 0 })
 			p.signal(t, syscall.SIGINT)
 			eventually(t, "it has the first signal", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C again") })
@@ -197,6 +197,9 @@ func TestRunKilledAtOnce(t *testing.T) {
 			eventually(t, "it has the second signal", func() bool { return strings.Contains(p.stderr.String(), "once more") && p.made("termed") == 1 })
 			p.signal(t, syscall.SIGINT)
 			p.ends(t, exitInterrupted)
+			if p.made("survived") > 0 {
+				t.Error("a task lived on into the grace of 2 s")
+			}
 		})
 	}
 }
