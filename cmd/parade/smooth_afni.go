@@ -85,11 +85,15 @@ func (o *smoothOptions) afniSpec() (spec command.Spec, err error) {
 	if spec.Template, err = command.ParseTemplate(words, false, nil); err != nil {
 		return spec, err
 	}
-	output, err := command.ParseText("{2}", nil)
-	if err != nil {
-		return spec, err
+	file := func(argument string) command.Template { return command.Template{Words: []string{argument}} }
+	spec.Outputs, spec.Force = []command.Template{file("{2}")}, r.Force
+	spec.Inputs = []command.Template{file("{1}")}
+	if o.mask != "" {
+		spec.Inputs = append(spec.Inputs, file("{3}"))
 	}
-	spec.Outputs, spec.Force = []command.Template{output}, r.Force
+	if o.master != "" {
+		spec.Inputs = append(spec.Inputs, file("{4}"))
+	}
 	spec.Env = []string{"AFNI_LOGFILE=NO"}
 	spec.Check, err = command.ParseCheck([]string{self, "whole-image", "{out}", "{1}"}, false, nil)
 	return spec, err
