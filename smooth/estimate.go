@@ -191,7 +191,7 @@ func (r *region) sumPlane(volume []float32, z int) (s planeSums) {
 }
 
 // minusLog is -ln r for r above 0 and up to 1, with an error of 1e-9 of it. It is
-// here because that of package math has not the same bits on every machine.
+// here because assembly can do the same.
 func minusLog(r float64) float64 {
 	// r is 2^k · (1 + t) with t from -1/3 to 1/3.
 	bits := math.Float64bits(r) - twoThirds

@@ -125,7 +125,7 @@ func NewGaussian(grid Grid, cfg GaussianConfig) (*Gaussian, error) {
 // reflections of reflections, which come round every 2n voxels: their taps are
 // added up, so that no kernel costs more than the axis is long.
 func nilearnAxis(sigma float64, n int) axis {
-	radius := int(4*sigma + 0.5)
+	radius := int(float64(4*sigma) + 0.5)
 	taps := make([]float64, radius+1)
 	for i := range taps {
 		x := float64(i) / sigma

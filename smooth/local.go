@@ -179,7 +179,7 @@ func (l *local) measure(ctx context.Context, volumes []float32, axes [3]bool, ta
 	// workers than blocks.
 	groups := 1
 	if w := len(l.workers); w > 1 {
-		groups = min(n, (16*w+len(l.blocks)-1)/len(l.blocks))
+		groups = min(n, (8*w+len(l.blocks)-1)/len(l.blocks))
 	}
 	for i := range l.blocks {
 		l.blocks[i].left = groups

@@ -32,8 +32,9 @@
 //
 // Every config has a number of workers, goroutines that end before the call
 // does; 0 stands for one. The result has the same bits for any number of them,
-// and on every machine. A call that is cancelled returns the error of its
-// context, and leaves data that it changes in place in an undefined state.
+// with the loops in assembly and without. A call that is cancelled returns the
+// error of its context, and leaves data that it changes in place in an undefined
+// state.
 package smooth
 
 import (

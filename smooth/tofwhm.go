@@ -426,7 +426,7 @@ func (s *steering) setLocally(ctx context.Context, rates [3]float64) error {
 					continue
 				}
 				d := s.grid.Voxel[a]
-				goal := s.cfg.Goal - 0.011*d
+				goal := s.cfg.Goal - float64(0.011*d)
 				c := 0.0
 				switch width := halfWidth * d * w.sums[a][in+x] / float64(found); {
 				case width <= 0.8*goal:
