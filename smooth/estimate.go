@@ -7,8 +7,15 @@ import (
 
 // EstimateConfig says where smoothness is measured.
 type EstimateConfig struct {
-	Mask    []bool // where, if not nil
-	Workers int    // goroutines, one if 0
+	Mask []bool // where, if not nil
+	// Demedian takes each voxel's median over time off first, so that what does not
+	// change, such as anatomy, does not count: -demed of 3dFWHMx. It takes memory for
+	// a copy of the data. One volume is left as it is.
+	Demedian bool
+	// Normalise is Demedian, and divides each voxel's course by the median of its
+	// absolute values: -unif of 3dFWHMx. Where that is 0, the course is 0.
+	Normalise bool
+	Workers   int // goroutines, one if 0
 }
 
 // Estimates are what Estimate measured.
@@ -27,8 +34,7 @@ type Estimates struct {
 // 3dFWHMx -ShowMeClassicFWHM does (Forman et al., Magn. Reson. Med. 33, 1995): with
 // the variance V of the values, and V' of the differences along an axis between
 // neighbours d mm apart, the FWHM is d·sqrt(-2 ln 2 / ln(1 - V'/(2V))). What is not
-// noise counts as well, such as anatomy: ToFWHM measures what is left when each voxel's
-// course over time is taken off. Slices that do not go with the grid are refused with
+// noise counts as well, such as anatomy, unless Demedian takes it off. Slices that do not go with the grid are refused with
 // ErrArgument.
 func Estimate(ctx context.Context, grid Grid, data []float32, cfg EstimateConfig) (*Estimates, error) {
 	if err := grid.check(); err != nil {
@@ -47,6 +53,11 @@ func Estimate(ctx context.Context, grid Grid, data []float32, cfg EstimateConfig
 	}
 	r := newRegion(grid, mask)
 	est := &Estimates{Volumes: make([][3]float64, n)}
+	if cfg.Demedian || cfg.Normalise {
+		if data, est.Zeroed, err = demedian(ctx, grid, data, cfg); err != nil {
+			return nil, err
+		}
+	}
 	// Volumes are cleaned on copies, and so go one by one.
 	volume := make([]float32, grid.Voxels())
 	var m moments
@@ -60,6 +71,14 @@ func Estimate(ctx context.Context, grid Grid, data []float32, cfg EstimateConfig
 	}
 	est.Mean = meanWidth(est.Volumes)
 	return est, nil
+}
+
+// demedian gives a copy of the data without each voxel's median over time. It counts what
+// is not finite.
+func demedian(ctx context.Context, grid Grid, data []float32, cfg EstimateConfig) (out []float32, zeroed int, err error) {
+	m := newMaster(grid, data, &ToFWHMConfig{NoDetrend: true, AllVolumes: true, Workers: cfg.Workers}, 1)
+	m.normalise, m.keepStill = cfg.Normalise, !cfg.Normalise
+	return m.make(ctx, everywhere(grid))
 }
 
 // meanWidth is the mean over the volumes that have a width, 0 without any.

@@ -14,8 +14,11 @@ type master struct {
 	source  []float32
 	volumes int
 	median  bool // take the median off, not polynomials and sines
-	used    []int
-	workers int
+	// Of Estimate: keepStill leaves voxels in the mask that hardly change, and normalise
+	// divides by the median of what is left, without its sign.
+	keepStill, normalise bool
+	used                 []int
+	workers              int
 }
 
 // newMaster chooses the volumes that are used: all, or so many that there are
@@ -87,7 +90,7 @@ func (m *master) make(ctx context.Context, mask []bool) (out []float32, zeroed i
 		if basis != nil {
 			detrend(rows, basis, mask[at:at+n])
 		} else {
-			offMedian(rows, m.volumes, mask[at:at+n])
+			m.offMedian(rows, mask[at:at+n])
 		}
 		for k, t := range m.used {
 			row := rows[t*part:][:n]
@@ -201,8 +204,8 @@ func detrend(rows []float64, basis [][]float64, mask []bool) {
 
 // offMedian takes each voxel's median over time off its course. Voxels that mostly
 // have the same value, so that the median of what is left is 0 too, leave the mask.
-func offMedian(rows []float64, volumes int, mask []bool) {
-	course := make([]float64, volumes)
+func (m *master) offMedian(rows []float64, mask []bool) {
+	course := make([]float64, m.volumes)
 	for i, in := range mask {
 		if !in {
 			continue
@@ -210,12 +213,18 @@ func offMedian(rows []float64, volumes int, mask []bool) {
 		for t := range course {
 			course[t] = rows[t*part+i]
 		}
-		m := median(course)
+		middle := float64(float32(median(course))) // as AFNI has it
 		for t := range course {
-			rows[t*part+i] -= m
+			rows[t*part+i] -= middle
 			course[t] = math.Abs(rows[t*part+i])
 		}
-		mask[i] = median(course) > 0
+		deviation := median(course)
+		mask[i] = deviation > 0 || m.keepStill
+		for t := range course {
+			if m.normalise && mask[i] {
+				rows[t*part+i] /= deviation
+			}
+		}
 	}
 }
 

@@ -48,33 +48,21 @@ func halves() []bool {
 func TestEstimateGolden(t *testing.T) {
 	t.Parallel()
 	for _, c := range readGolden(t).Estimates {
-		// The other options change the values first: those are AFNI's, and here are below.
-		mask := ""
-		switch {
-		case len(c.Options) == 0:
-		case c.Options[0] == "-mask":
-			mask = c.Options[1]
-		case c.Options[0] != "-demed":
-			continue
+		cfg := smooth.EstimateConfig{Workers: 2}
+		for i, option := range c.Options {
+			switch option {
+			case "-mask":
+				cfg.Mask = readMask(t, c.Options[i+1])
+			case "-demed":
+				cfg.Demedian = true
+			case "-unif":
+				cfg.Normalise = true
+			}
 		}
 		t.Run(strings.Join(append([]string{c.Input}, c.Options...), " "), func(t *testing.T) {
 			t.Parallel()
 			grid, data := readNIfTI(t, c.Input)
-			if slices.Contains(c.Options, "-demed") {
-				n := grid.Voxels()
-				for i := range n {
-					var course []float64
-					for p := i; p < len(data); p += n {
-						course = append(course, float64(data[p]))
-					}
-					slices.Sort(course)
-					m := (course[len(course)/2-1] + course[len(course)/2]) / 2
-					for p := i; p < len(data); p += n {
-						data[p] -= float32(m)
-					}
-				}
-			}
-			est, err := smooth.Estimate(t.Context(), grid, data, smooth.EstimateConfig{Mask: readMask(t, mask), Workers: 2})
+			est, err := smooth.Estimate(t.Context(), grid, data, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
