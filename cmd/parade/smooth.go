@@ -78,6 +78,7 @@ With --estimate and without --fwhm images are measured and nothing is written.`,
 	f.StringVar(&r.Method, "method", r.Method, "`method`: "+strings.Join(smoothMethods, ", "))
 	f.StringVar(&o.mask, "mask", "", "`image` that is not 0 where to smooth; {//} {/} {..} are of the path of the image")
 	f.BoolVar(&r.Estimate, "estimate", false, "measure the smoothness of each image, before and after")
+	f.BoolVar(&r.Demedian, "demed", false, "with --estimate: take each voxel's median over time off first, as 3dFWHMx -demed")
 	f.BoolVar(&r.Picture, "picture", false, "make a .png beside each output: slices before, above those after")
 	f.BoolVar(&r.Force, "force", false, "make again, and replace, what is there")
 	f.BoolVar(&o.afni, "with-afni", false, "run AFNI's 3dBlurToFWHM itself, and check that its output is whole")
@@ -146,6 +147,9 @@ func (o *smoothOptions) settle(f *pflag.FlagSet) error {
 		return usagef("--out is missing: the folder for the smoothed images")
 	case o.afni && r.Strict:
 		return usagef("--strict does not go with --with-afni: 3dBlurToFWHM does not say in its result whether the width was reached; see --estimate")
+	}
+	if r.Demedian && !r.Estimate {
+		return usagef("--demed is for --estimate")
 	}
 	r.FWHM = o.fwhm.mm
 	if (r.Method == toFWHM || r.Method == inMask) && (r.FWHM[0] != r.FWHM[1] || r.FWHM[0] != r.FWHM[2]) {

@@ -36,9 +36,10 @@ type smoothRecipe struct {
 	Rate                                            float64
 	MaxIterations                                   int
 
-	Estimate, Picture, Force bool
-	Level                    int // of gzip
-	Threads                  int // that a task may use
+	Estimate, Demedian bool // measured without each voxel's median over time
+	Picture, Force     bool
+	Level              int // of gzip
+	Threads            int // that a task may use
 }
 
 // smoothImage is an image to smooth. Paths are absolute, "" without.
@@ -106,13 +107,17 @@ func (r smoothRecipe) smooth(ctx context.Context, ex parade.Executor, image smoo
 		return v, err
 	}
 	j := smoothJob{recipe: r, image: image, grid: grid, in: in, mask: mask, result: &v, progress: progress}
-	if image.Out == "" {
+	switch {
+	case image.Out != "":
+		err = j.write(ctx, ex, text)
+	case r.Demedian:
+		v.Status = statusMeasured
+		v.Before, v.Zeroed, err = j.demedianWidths(ctx, image.Path)
+	default:
 		v.Status = statusMeasured
 		if r.Estimate {
 			err = j.byVolume(ctx, ex, nil)
 		}
-	} else {
-		err = j.write(ctx, ex, text)
 	}
 	v.Seconds = time.Since(begun).Seconds()
 	return v, err
@@ -320,6 +325,14 @@ func (j *smoothJob) write(ctx context.Context, ex parade.Executor, mask string) 
 	if err := out.Commit(); err != nil {
 		return err
 	}
+	if r.Demedian {
+		if v.Before, _, err = j.demedianWidths(ctx, j.image.Path); err != nil {
+			return err
+		}
+		if v.After, _, err = j.demedianWidths(ctx, j.image.Out); err != nil {
+			return err
+		}
+	}
 	if r.Picture {
 		v.Picture = pictureName(j.image.Out)
 		return writeSlices(v.Picture, j.grid, j.show)
@@ -398,7 +411,7 @@ func (j *smoothJob) byVolume(ctx context.Context, ex parade.Executor, write func
 	n := j.grid.Voxels()
 	chunk := max(1, chunkBytes/4/n)
 	var failed error // to read
-	f := smoothFilter{j.grid, j.mask, j.recipe.Method, j.recipe.FWHM, j.recipe.Estimate}
+	f := smoothFilter{j.grid, j.mask, j.recipe.Method, j.recipe.FWHM, j.recipe.Estimate && !j.recipe.Demedian}
 	var before, after [][3]float64
 	volumes := 0
 	for r := range parade.Stream(ctx, ex, parade.Bind(smoothVolumes, f), j.chunks(chunk, &failed),
@@ -424,10 +437,23 @@ func (j *smoothJob) byVolume(ctx context.Context, ex parade.Executor, write func
 	if failed != nil {
 		return failed
 	}
-	if j.recipe.Estimate {
+	if f.Estimate {
 		j.result.Before, j.result.After = meanWidths(before), meanWidths(after)
 	}
 	return nil
+}
+
+// demedianWidths measures a whole file without each voxel's median over time.
+func (j *smoothJob) demedianWidths(ctx context.Context, path string) (widths [3]float64, zeroed int, err error) {
+	_, values, err := nifti.ReadFile[float32](path)
+	if err != nil {
+		return unknown, 0, err
+	}
+	est, err := smooth.Estimate(ctx, j.grid, values, smooth.EstimateConfig{Mask: j.mask, Demedian: true, Workers: j.recipe.Threads})
+	if err != nil {
+		return unknown, 0, err
+	}
+	return meanWidths(est.Volumes), est.Zeroed, nil
 }
 
 // chunks reads the image, so many volumes at a time.

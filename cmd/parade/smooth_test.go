@@ -59,7 +59,7 @@ type goldenSmooth struct {
 }
 
 // flags are those of "parade smooth" for a case, nil where it has no such method.
-func (c goldenSmooth) flags(data string) []string {
+func (c goldenSmooth) flags(inputs string) []string {
 	if strings.Contains(c.Tool, "-temper") {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (c goldenSmooth) flags(data string) []string {
 	}
 	flags := []string{"smooth", "--json", "--method", method, "--fwhm", width}
 	if c.Mask != "" {
-		flags = append(flags, "--mask", filepath.Join(data, c.Mask))
+		flags = append(flags, "--mask", filepath.Join(inputs, c.Mask))
 	}
 	words := strings.Fields(c.Tool)
 	for i, word := range words {
@@ -96,6 +96,10 @@ func TestSmoothGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inputs, err := filepath.Abs("../../nifti/testdata/reference")
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(filepath.Join(data, "manifest.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +110,7 @@ func TestSmoothGolden(t *testing.T) {
 	}
 	kinds := map[string]int{}
 	for _, c := range golden.Cases {
-		flags := c.flags(data)
+		flags := c.flags(inputs)
 		if flags == nil {
 			continue
 		}
@@ -117,7 +121,7 @@ func TestSmoothGolden(t *testing.T) {
 			for _, on := range []string{"threads:3", "serial"} {
 				out := t.TempDir()
 				var stdout, stderr bytes.Buffer
-				args := append(slices.Clone(flags), "--on", on, "-o", out, filepath.Join(data, c.Input))
+				args := append(slices.Clone(flags), "--on", on, "-o", out, filepath.Join(inputs, c.Input))
 				if code := run(args, nil, &stdout, &stderr); code != 0 {
 					t.Fatalf("parade %v: exit code %d: %s", args, code, &stderr)
 				}
@@ -175,7 +179,7 @@ func compareImages(t *testing.T, got, want string, most float64) {
 // both.
 func TestSmoothKeepsHeader(t *testing.T) {
 	t.Parallel()
-	input, out := "../../smooth/testdata/inputs/aniso4d_f32.nii.gz", t.TempDir()
+	input, out := "../../nifti/testdata/reference/inputs/aniso4d_f32.nii.gz", t.TempDir()
 	var stderr bytes.Buffer
 	if code := run([]string{"smooth", "--fwhm", "6", "--picture", "-o", out, input}, nil, io.Discard, &stderr); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &stderr)

@@ -25,12 +25,14 @@ import sys
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+INPUTS = os.path.join(HERE, "../../nifti/testdata/reference")
 K = 2.35482
 
 
 def read_nifti(path):
     """Values as float32 (v, z, y, x), and voxel sizes in mm."""
-    raw = open(os.path.join(HERE, path), "rb").read()
+    folder = INPUTS if path.startswith("inputs/") else HERE
+    raw = open(os.path.join(folder, path), "rb").read()
     if raw[:2] == b"\x1f\x8b":
         raw = gzip.decompress(raw)
     e = "<" if raw[0] else ">"
