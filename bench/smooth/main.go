@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Times smooth.Gaussian and smooth.ToFWHM: go run main.go write RUN.npy, or
+// Times smooth.Gaussian and smooth.ToFWHM: go run main.go write RUN.npy, which also
+// writes RUN.nii and RUN.nii.gz, or
 // go run main.go CASE RUN.npy WORKERS [RESULT.npy]. It is run as a file, since nothing
 // under bench is a part of the module.
 package main
@@ -13,9 +14,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/parade-go/parade/nifti"
 	"github.com/parade-go/parade/npy"
 	"github.com/parade-go/parade/smooth"
 )
@@ -43,7 +46,14 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 2 && args[0] == "write" {
-		return save(args[1], recording())
+		data := recording()
+		h := nifti.New([]int{grid.Shape[0], grid.Shape[1], grid.Shape[2], volumes}, grid.Voxel)
+		for _, ending := range []string{".nii", ".nii.gz"} {
+			if err := nifti.WriteFile(strings.TrimSuffix(args[1], ".npy")+ending, h, data, nifti.Options{}); err != nil {
+				return err
+			}
+		}
+		return save(args[1], data)
 	}
 	if len(args) < 3 {
 		return fmt.Errorf("usage: main.go write RUN.npy, or main.go CASE RUN.npy WORKERS [RESULT.npy]")
