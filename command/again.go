@@ -3,11 +3,13 @@ package command
 import (
 	"path/filepath"
 	"strings"
+
+	"github.com/parade-go/parade/internal/wholefile"
 )
 
 // againPrefix begins the names that Again gives to outputs. They are hidden, as temporary
 // ones are, and never taken for whole.
-const againPrefix = temporaryPrefix + "again-"
+const againPrefix = wholefile.Prefix + "again-"
 
 // scratchVariable is what {scratch} is in a line of Again.
 const scratchVariable = "PARADE_SCRATCH"
@@ -36,7 +38,7 @@ func (s Spec) Again(r Result) string {
 	}
 	values := Values{Slot: r.Slot, variable: true}
 	for _, of := range s.Outputs {
-		values.Outputs = append(values.Outputs, beside(filepath.Clean(absolute(text(of))), againPrefix))
+		values.Outputs = append(values.Outputs, wholefile.Beside(filepath.Clean(absolute(text(of))), againPrefix))
 	}
 	argv, err := s.Template.Expand(in, values)
 	if err != nil {

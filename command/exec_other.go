@@ -70,6 +70,3 @@ func (p *process) end(time.Duration, func() bool) bool {
 	}
 	return p.Kill() == nil
 }
-
-// running says whether there is a process of that number.
-func running(int) bool { return true }

@@ -305,6 +305,3 @@ func (p *process) end(grace time.Duration, hurry func() bool) bool {
 	}
 	return true
 }
-
-// running says whether there is a process of that number.
-func running(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

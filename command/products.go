@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"hash/maphash"
 	"io"
 	"io/fs"
@@ -12,20 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/parade-go/parade/internal/host"
+	"github.com/parade-go/parade/internal/wholefile"
 )
-
-// temporaryPrefix begins the names of outputs that are not finished. The dot hides
-// them from patterns such as *.nii.gz.
-const temporaryPrefix = ".parade-"
-
-// maxName is the longest name of a file that all common file systems take.
-const maxName = 255
 
 // checkedOutput is a file that a task must make.
 type checkedOutput struct {
@@ -41,63 +30,15 @@ func (t *task) names() []string {
 	return names
 }
 
-// prepare finds a temporary name: in the same folder, as only there a file can be
-// renamed in one step, and with the same ending, which many programs go by.
+// prepare finds a temporary name.
 func (o *checkedOutput) prepare() error {
 	dir := filepath.Dir(o.name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("output %s: %w", o.name, err)
 	}
-	sweep(dir)
-	o.temporary = beside(o.name, temporaryPrefix+ownerToken()+"-"+strconv.FormatUint(attempts.Add(1), 36)+"-")
+	wholefile.Sweep(dir)
+	o.temporary = wholefile.Temporary(o.name)
 	return nil
-}
-
-// beside puts a prefix before the name of a file, of which it keeps the end.
-func beside(name, prefix string) string {
-	dir, base := filepath.Split(name)
-	if over := len(prefix) + len(base) - maxName; over > 0 {
-		base = strings.ToValidUTF8(base[min(over, len(base)):], "")
-	}
-	return dir + prefix + base
-}
-
-// ownerToken is this process on this host, in names of temporary outputs.
-var ownerToken = sync.OnceValue(func() string { return hostToken() + "-" + strconv.FormatInt(int64(os.Getpid()), 36) })
-
-var hostToken = sync.OnceValue(func() string {
-	h := fnv.New32a()
-	io.WriteString(h, host.Name())
-	return strconv.FormatUint(uint64(h.Sum32()), 36)
-})
-
-// swept are the folders in which this process has looked for left temporary outputs.
-var swept sync.Map
-
-// sweep removes the temporary outputs of processes of this host that are gone, killed
-// with SIGKILL or by a power cut.
-func sweep(dir string) {
-	if _, done := swept.LoadOrStore(dir, true); done {
-		return
-	}
-	left, err := filepath.Glob(filepath.Join(escapePattern(dir), temporaryPrefix+hostToken()+"-*"))
-	if err != nil {
-		return
-	}
-	for _, name := range left {
-		parts := strings.SplitN(filepath.Base(name), "-", 4)
-		if len(parts) < 4 {
-			continue
-		}
-		if pid, err := strconv.ParseInt(parts[2], 36, 32); err == nil && !running(int(pid)) {
-			_ = os.RemoveAll(name)
-		}
-	}
-}
-
-// escapePattern makes a folder's name safe for filepath.Glob.
-func escapePattern(name string) string {
-	return strings.NewReplacer(`[`, `[[]`, `*`, `[*]`, `?`, `[?]`).Replace(name)
 }
 
 // size is the size of a file, or for a folder the number of its entries.

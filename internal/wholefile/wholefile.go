@@ -11,10 +11,8 @@ package wholefile
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -48,7 +46,8 @@ type File struct {
 }
 
 // Create begins a file, beside path. Where Commit is not called, or has an error, an
-// older file stays as it was, and nothing else is left after Close.
+// older file stays as it was, and nothing else is left after Close. What processes that
+// were killed have left in the folder is removed.
 //
 // An older file's permissions are kept, a new one has those of the umask. A link to
 // a file stays a link. What is no regular file, such as /dev/stdout, is written to
@@ -72,7 +71,8 @@ func Create(path string) (*File, error) {
 		return nil, err
 	}
 	// Not os.CreateTemp, whose files are for secrets whatever the umask says.
-	name := filepath.Join(filepath.Dir(target), fmt.Sprintf(".parade-%016x", rand.Uint64()))
+	Sweep(filepath.Dir(target))
+	name := Temporary(target)
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err

@@ -133,6 +133,42 @@ func TestWriteAllOrNothing(t *testing.T) {
 	})
 }
 
+// What a process has left that is gone is removed, what another one makes is not.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there it cannot be told which processes are gone")
+	}
+	dir := filepath.Join(t.TempDir(), "[a]*")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	own := wholefile.Temporary(filepath.Join(dir, "image.nii.gz"))
+	if base := filepath.Base(own); !strings.HasPrefix(base, wholefile.Prefix) || !strings.HasSuffix(base, "-image.nii.gz") {
+		t.Errorf("the temporary name is %s", base)
+	}
+	parts := strings.SplitN(filepath.Base(own), "-", 4)
+	const gone = "zik0zj" // more than any system's largest number of a process
+	left := filepath.Join(dir, strings.Join([]string{parts[0], parts[1], gone, parts[3]}, "-"))
+	elsewhere := filepath.Join(dir, strings.Join([]string{parts[0], "otherhost", gone, parts[3]}, "-"))
+	for _, name := range []string{own, left, elsewhere} {
+		if err := os.WriteFile(name, []byte("half"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := wholefile.Write(filepath.Join(dir, "whole"), text(1)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{own: true, left: false, elsewhere: true} {
+		if _, err := os.Stat(name); (err == nil) != want {
+			t.Errorf("%s: %v, want it there: %v", filepath.Base(name), err, want)
+		}
+	}
+	if long := wholefile.Temporary(filepath.Join(dir, strings.Repeat("ä", 120)+".nii")); len(filepath.Base(long)) > 255 || !strings.HasSuffix(long, "ä.nii") {
+		t.Errorf("the temporary name of a long one has %d bytes: %s", len(filepath.Base(long)), long)
+	}
+}
+
 func TestWriteThroughALink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
