@@ -135,6 +135,9 @@ func readHeader(r io.Reader, limit int64, pair bool) (h *Header, offset, at int6
 	if pair {
 		first, limit = 0, math.MaxInt64
 	}
+	if !pair && limit < first {
+		return nil, 0, 0, fail(ErrFormat, "it is cut after %d bytes, before its voxels, which begin at byte %d at the earliest", limit, first)
+	}
 	if raw.VoxOffset < first || raw.VoxOffset > limit {
 		return nil, 0, 0, fail(ErrFormat, "vox_offset is %d, want %d to %d, the end of the header and of the file", raw.VoxOffset, first, limit)
 	}

@@ -100,7 +100,7 @@ func TestMalformed(t *testing.T) {
 		{"three bytes", one[:3], "it ends inside the header, at byte 3"},
 		{"only sizeof_hdr", one[:4], "it ends inside the header, at byte 4"},
 		{"header cut", one[:347], "it ends inside the header, at byte 347"},
-		{"ends with the header", one[:348], "vox_offset is 352, want 352 to 348"},
+		{"ends with the header", one[:348], "it is cut after 348 bytes, before its voxels"},
 		{"no voxels", one[:352], "which are 1440 bytes from byte 352 on, but the file has 352"},
 		{"voxels cut by one byte", one[:len(one)-1], "but the file has 1791"},
 		{"version 2 header cut", two[:539], "it ends inside the header, at byte 539"},

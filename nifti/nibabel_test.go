@@ -203,7 +203,7 @@ func writtenImages(t *testing.T) []writtenImage {
 		}
 		h = h.Derived("made from " + name)
 		h.Shape = []int{h.Shape[0], 2, 1, 3}
-		h.Extensions = append(h.Extensions, nifti.Extension{Code: nifti.Comment, Data: []byte("smoothed by 6 mm")}, nifti.Extension{Code: 44, Data: nil})
+		h.Extensions = append(h.Extensions, nifti.Extension{Code: nifti.CommentExtension, Data: []byte("smoothed by 6 mm")}, nifti.Extension{Code: 44, Data: nil})
 		values = values[:h.VolumeLen()*h.Volumes()]
 		for i, v := range values {
 			values[i] = float64(float32(v))

@@ -174,8 +174,8 @@ type Extension struct {
 
 // Codes of extensions.
 const (
-	AFNI    = 4 // XML of AFNI, with statistics of the voxels
-	Comment = 6 // plain text
+	AFNIExtension    = 4 // XML of AFNI, with statistics of the voxels
+	CommentExtension = 6 // plain text
 )
 
 // Header is what a file says about its image, in the terms of NIfTI. It is plain
@@ -248,7 +248,7 @@ func (h *Header) Derived(descrip string) *Header {
 	d := h.Clone()
 	d.Datatype, d.Slope, d.Inter = Float32, 1, 0
 	d.CalMin, d.CalMax, d.Descrip = 0, 0, descrip
-	d.Extensions = slices.DeleteFunc(d.Extensions, func(e Extension) bool { return e.Code == AFNI })
+	d.Extensions = slices.DeleteFunc(d.Extensions, func(e Extension) bool { return e.Code == AFNIExtension })
 	for i, size := range h.VoxelSize() {
 		if d.PixDim[i+1] = math.Abs(d.PixDim[i+1]); !sound(d.PixDim[i+1]) {
 			d.PixDim[i+1] = size / h.Units.millimetres()
@@ -302,8 +302,8 @@ func (h *Header) TR() float64 {
 	return 0
 }
 
-// Scaled tells whether values are computed from what is stored, and by what.
-func (h *Header) Scaled() (slope, inter float64, scaled bool) {
+// Scaling tells whether values are computed from what is stored, and by what.
+func (h *Header) Scaling() (slope, inter float64, scaled bool) {
 	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 	if h.Slope == 0 || !finite(h.Slope) || !finite(h.Inter) || h.Slope == 1 && h.Inter == 0 {
 		return 1, 0, false

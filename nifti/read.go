@@ -230,6 +230,16 @@ func partners(path string) (header, voxels string, pair bool) {
 	return partner, path, true
 }
 
+// Files gives the names of the files of an image: of a pair the header first. A partner
+// that is missing is among them.
+func Files(path string) []string {
+	header, voxels, pair := partners(path)
+	if pair {
+		return []string{header, voxels}
+	}
+	return []string{path}
+}
+
 // stream is the contents of a file, inflated if it is gzipped.
 type stream struct {
 	io.Reader

@@ -49,7 +49,7 @@ type converter struct {
 
 func newConverter(h *Header) converter {
 	c := converter{datatype: h.Datatype, foreign: h.BigEndian != bigEndian}
-	c.slope, c.inter, c.scaled = h.Scaled()
+	c.slope, c.inter, c.scaled = h.Scaling()
 	return c
 }
 

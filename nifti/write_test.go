@@ -402,7 +402,7 @@ func TestDerived(t *testing.T) {
 	h := nifti.New([]int{3, 2, 2, 4}, [3]float64{2, 3, 4})
 	h.Datatype, h.Slope, h.Inter, h.CalMin, h.CalMax, h.Descrip, h.IntentCode = nifti.Int16, 0.1, 5, -1, 1, "raw", 3
 	h.PixDim = [8]float64{-1, 0, -3, math.NaN(), 2.5}
-	h.Extensions = []nifti.Extension{{6, []byte("kept")}, {nifti.AFNI, []byte("stale")}, {2, []byte("DICOM")}}
+	h.Extensions = []nifti.Extension{{6, []byte("kept")}, {nifti.AFNIExtension, []byte("stale")}, {2, []byte("DICOM")}}
 	before := h.Clone()
 	got := h.Derived("6mm FWHM")
 	want := h.Clone()

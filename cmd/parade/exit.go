@@ -38,7 +38,7 @@ var exitCodes = []struct {
 	{exitUsage, "wrong usage: an unknown command or flag, or a value that it does not take; nothing was started"},
 	{exitTasks, "some tasks failed; the message names them"},
 	{exitInput, "an input file is missing, or is not what it should be; the message names the row"},
-	{exitHangup, "ended by SIGHUP (parade run only); the tasks that ran were finished"},
+	{exitHangup, "ended by SIGHUP; parade run finishes the tasks that run; nothing is left running"},
 	{exitInterrupted, "interrupted by Ctrl-C (SIGINT); nothing is left running"},
 	{exitPipe, "nobody reads the output any more (SIGPIPE), as with \"| head\"; nothing is left running"},
 	{exitTerminated, "ended by SIGTERM; nothing is left running"},
@@ -106,7 +106,7 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// withSignals ends the context at the first Ctrl-C or SIGTERM, with a
+// withSignals ends the context at the first Ctrl-C, SIGTERM or SIGHUP, with a
 // *signalError as its cause, unless takeSignals was called. A second one ends the
 // process at once.
 func withSignals(parent context.Context) (context.Context, func()) {
@@ -114,6 +114,9 @@ func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(parent, takenKey{}, taken))
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -407,30 +407,13 @@ func (l *loop) watchSignals(ctx context.Context) func() {
 		}
 	}
 	release := takeSignals(ctx, handle)
-	more := make(chan os.Signal, 1)
 	// A pipe that nobody reads is then an error of Write. Commands get the
 	// signal as ever.
-	signal.Notify(more, syscall.SIGPIPE)
-	if !signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(more, syscall.SIGHUP)
-	}
-	quit := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case s := <-more:
-				if s == syscall.SIGHUP {
-					handle(s)
-				}
-			case <-quit:
-				return
-			}
-		}
-	}()
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
 	return func() {
 		release()
-		signal.Stop(more)
-		close(quit)
+		signal.Stop(pipe)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/command"
+	"github.com/parade-go/parade/internal/wholefile"
 	"github.com/parade-go/parade/nifti"
 	"github.com/parade-go/parade/smooth"
 	"github.com/spf13/cobra"
@@ -41,7 +42,8 @@ func newSmoothCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "smooth --fwhm MM -o FOLDER IMAGE...",
 		Short: "Smooth NIfTI images, such as those of fMRI",
-		Long: `Smooth smooths images, each to a file of the same name in the folder of --out.
+		Long: `Smooth smooths images, each to a file of the same name in the folder of --out; a pair
+of .hdr and .img becomes a .nii.gz.
 
   gaussian   adds a Gaussian kernel, as nilearn.image.smooth_img does (the default)
   afni       adds the kernel of AFNI's 3dmerge -1blur_fwhm
@@ -59,7 +61,7 @@ goes on where it was. Any other file of that name is refused without --force.
 
 With --estimate and without --fwhm images are measured and nothing is written.`,
 		Example: `  parade smooth --fwhm 6 -o smoothed sub-*_bold.nii.gz
-  parade smooth --fwhm 6 --method to-fwhm --mask '{//}/mask.nii.gz' -o smoothed sub-*/func/*.nii.gz
+  parade smooth --fwhm 6 --method to-fwhm --mask '{//}/mask.nii.gz' -o smoothed sub-*/func/*_bold.nii.gz
   parade smooth --fwhm 8,8,4 --estimate --json -o smoothed bold.nii.gz
   parade smooth --estimate --on processes *.nii.gz
   parade smooth --fwhm 6 --with-afni -o afni sub-*_bold.nii.gz`,
@@ -117,6 +119,11 @@ var smoothMethods = []string{gaussian, afni, inMask, toFWHM}
 // settle refuses flags that contradict each other, and fills in the recipe.
 func (o *smoothOptions) settle(f *pflag.FlagSet) error {
 	r := &o.recipe
+	for _, name := range []string{"out", "mask", "master"} {
+		if f.Changed(name) && f.Lookup(name).Value.String() == "" {
+			return usagef("--%s is empty; give it a value, or leave it out", name)
+		}
+	}
 	if !slices.Contains(smoothMethods, r.Method) {
 		return usagef("--method %s: there are %s", r.Method, strings.Join(smoothMethods, ", "))
 	}
@@ -207,12 +214,15 @@ func (o *smoothOptions) images() ([]smoothImage, error) {
 			return nil, err
 		}
 		if other, taken := outputs[of.Out]; taken {
+			if sameFile(other, file) {
+				return nil, usagef("%s is given twice", file)
+			}
 			return nil, usagef("%s and %s would both be written to %s; smooth them into two folders", other, file, filepath.Join(o.out, name))
 		}
 		outputs[of.Out] = file
-		for _, input := range []string{of.Path, of.Mask, of.Master} {
-			if sameFile(of.Out, input) {
-				return nil, usagef("--out %s: %s would be overwritten by its own result; choose another folder", o.out, file)
+		for _, input := range []struct{ what, path string }{{"image", of.Path}, {"mask", of.Mask}, {"master", of.Master}} {
+			if input.path != "" && sameFile(of.Out, input.path) {
+				return nil, usagef("--out %s: the %s of %s would be overwritten by its result; choose another folder", o.out, input.what, file)
 			}
 		}
 	}
@@ -252,7 +262,10 @@ func (o *smoothOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closing(ex, err) }()
+	defer func() {
+		err = closing(ex, err)
+		wholefile.Sweep(o.out) // what workers that were ended have left
+	}()
 	info := ex.Info()
 	o.recipe.Threads = max(1, info.Threads)
 
@@ -267,6 +280,9 @@ func (o *smoothOptions) run(ctx context.Context) (err error) {
 		done, err = o.each(ctx, ex, images, bar)
 	}
 	bar.clear()
+	if cause := context.Cause(ctx); cause != nil && o.recipe.Method != "" && !o.afni {
+		newTerminal(o.stderr).note("What is whole is kept: the same command goes on where this one was ended.")
+	}
 	return errors.Join(o.report(done), err)
 }
 
@@ -352,7 +368,7 @@ func (o *smoothOptions) failure(i int, image smoothImage, err error) error {
 
 // withoutPackage takes away what a user need not know of an error.
 func withoutPackage(text string) string {
-	for _, prefix := range []string{"nifti: ", "smooth: ", "open ", smooth.ErrArgument.Error() + ": "} {
+	for _, prefix := range []string{"nifti: ", "smooth: ", "open ", "stat ", smooth.ErrArgument.Error() + ": "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	return text
@@ -382,7 +398,11 @@ func (o *smoothOptions) report(done []smoothed) error {
 			names[path] = file
 		}
 	}
+	stderr := newTerminal(o.stderr)
 	for _, v := range done {
+		for _, warning := range v.Warnings {
+			stderr.printf("parade: %s: %s\n", names[v.Path], warning)
+		}
 		out, picture := "", ""
 		if v.Out != "" {
 			out = filepath.Join(o.out, filepath.Base(v.Out))

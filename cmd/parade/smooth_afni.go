@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -30,26 +31,32 @@ func (o *smoothOptions) runAFNI(ctx context.Context, ex parade.Executor, images 
 		return nil, err
 	}
 	defer command.Wait() // after Ctrl-C, for the commands to be gone
-	inputs := make([]command.Input, len(images))
-	for i, image := range images {
-		inputs[i] = command.Input{Seq: i + 1, Args: []string{image.Path, image.Out, image.Mask, image.Master}}
-	}
 	failed := &filesError{files: len(images)}
+	var inputs []command.Input
+	for i, image := range images {
+		in := command.Input{Seq: i + 1, Args: []string{image.Path, image.Out, image.Mask, image.Master}}
+		if err := o.afniThere(spec, in, image.Out); err != nil {
+			failed.errs = append(failed.errs, o.failure(i, image, err))
+			continue
+		}
+		inputs = append(inputs, in)
+	}
 	for r := range parade.Stream(ctx, ex, parade.Bind(command.Run, spec), slices.Values(inputs), parade.CollectErrors(), parade.BatchSize(1)) {
 		if r.Index < 0 {
 			return done, r.Err
 		}
-		image := images[r.Index]
+		i := inputs[r.Index].Seq - 1
+		image := images[i]
 		res, err := command.ResultOf(r)
 		if err == nil && res.Exit != 0 {
-			err = &parade.TaskError{Func: afniProgram, Index: r.Index, Attempt: res.Attempts, Kind: parade.Failed, Err: errors.New(afniFault(res))}
+			err = &parade.TaskError{Func: afniProgram, Index: i, Attempt: res.Attempts, Kind: parade.Failed, Err: errors.New(afniFault(res))}
 		}
 		var v smoothed
 		if err == nil {
 			v, err = o.afniResult(ctx, ex, image, res)
 		}
 		if err != nil {
-			failed.errs = append(failed.errs, o.failure(r.Index, image, err))
+			failed.errs = append(failed.errs, o.failure(i, image, err))
 		} else {
 			done = append(done, v)
 		}
@@ -69,7 +76,7 @@ func (o *smoothOptions) afniSpec() (spec command.Spec, err error) {
 		goal = "-FWHMxy"
 	}
 	// -quiet, or it would leave files of its own in the working directory.
-	words := []string{afniProgram, "-quiet", "-input", "{1}", goal, strconv.FormatFloat(r.FWHM[0], 'g', -1, 64), "-prefix", "{out}"}
+	words := []string{afniProgram, "-quiet", "-input", "{1}", goal, strconv.FormatFloat(r.FWHM[0], 'g', -1, 64)}
 	for _, option := range []struct {
 		set   bool
 		words []string
@@ -82,6 +89,7 @@ func (o *smoothOptions) afniSpec() (spec command.Spec, err error) {
 			words = append(words, option.words...)
 		}
 	}
+	words = append(words, "-prefix", "{out}")
 	if spec.Template, err = command.ParseTemplate(words, false, nil); err != nil {
 		return spec, err
 	}
@@ -97,6 +105,28 @@ func (o *smoothOptions) afniSpec() (spec command.Spec, err error) {
 	spec.Env = []string{"AFNI_LOGFILE=NO"}
 	spec.Check, err = command.ParseCheck([]string{self, "whole-image", "{out}", "{1}"}, false, nil)
 	return spec, err
+}
+
+// afniThere refuses an output that is there unless AFNI's history in it says that it was
+// made by the same command of the same image: then it is not made again while it is newer.
+func (o *smoothOptions) afniThere(spec command.Spec, in command.Input, out string) error {
+	if _, err := os.Stat(out); o.recipe.Force || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	argv, err := spec.Template.Expand(in, command.Values{Outputs: []string{out}})
+	if err != nil {
+		return err
+	}
+	command := strings.Join(argv[:len(argv)-1], " ") // without the name of the output, which was a temporary one
+	if made, err := nifti.Open(out); err == nil {
+		defer made.Close()
+		for _, e := range made.Header().Extensions {
+			if e.Code == nifti.AFNIExtension && strings.Contains(string(e.Data), command) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s is there already, and its history does not say %q; remove it, choose another --out, or replace it with --force", out, command)
 }
 
 // afniFault says what went wrong, with what the program said of it: the last line that
@@ -120,12 +150,10 @@ func afniFault(res command.Result) string {
 
 // afniResult describes an output of 3dBlurToFWHM, which was checked.
 func (o *smoothOptions) afniResult(ctx context.Context, ex parade.Executor, image smoothImage, res command.Result) (smoothed, error) {
-	measure := o.recipe
-	measure.Method = ""
-	v, err := measure.smooth(ctx, ex, smoothImage{Path: image.Path, Mask: image.Mask}, nil)
-	if err == nil && measure.Estimate {
+	v, err := o.recipe.measure(ctx, ex, image.Path, image.Mask)
+	if err == nil && o.recipe.Estimate {
 		var after smoothed
-		after, err = measure.smooth(ctx, ex, smoothImage{Path: image.Out, Mask: image.Mask}, nil)
+		after, err = o.recipe.measure(ctx, ex, image.Out, image.Mask)
 		v.After = after.Before
 	}
 	if err != nil {

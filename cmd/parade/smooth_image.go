@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"iter"
@@ -54,8 +55,9 @@ type smoothed struct {
 	Volumes            int
 	Before, After      [3]float64 // mm, NaN if not known
 	Iterations         int
-	Zeroed             int // values that were not finite
+	Zeroed             float64 // values that were not finite, NaN if not known
 	Seconds            float64
+	Warnings           []string // about the image
 }
 
 // What became of an image.
@@ -98,7 +100,10 @@ func (r smoothRecipe) smooth(ctx context.Context, ex parade.Executor, image smoo
 	defer in.Close()
 	h := in.Header()
 	grid := gridOf(h)
-	v = smoothed{Path: image.Path, Out: image.Out, Volumes: h.Volumes(), Before: unknown, After: unknown, Voxel: grid.Voxel[:]}
+	v = smoothed{
+		Path: image.Path, Out: image.Out, Volumes: h.Volumes(), Before: unknown, After: unknown, Voxel: grid.Voxel[:],
+		Warnings: h.Warnings(),
+	}
 	for _, n := range h.Shape {
 		v.Shape = append(v.Shape, float64(n))
 	}
@@ -174,26 +179,52 @@ func widthText(mm [3]float64) string {
 // commentStart begins the comment in an output, of which the next line is the text.
 const commentStart = "parade smooth "
 
-// fingerprint tells an image file from others, without reading much of it.
+// What of a file is looked at to tell it from others: its beginning, and blocks that
+// are spread over it.
+const (
+	firstBytes  = 1 << 16
+	blockBytes  = 1 << 12
+	blocksLooks = 256
+)
+
+// fingerprint tells an image from others, without reading all of it.
 func fingerprint(path string) (string, error) {
+	h := sha256.New()
+	total := int64(0)
+	for _, name := range nifti.Files(path) {
+		size, err := addFingerprint(h, name)
+		if err != nil {
+			return "", err
+		}
+		total += size
+	}
+	return fmt.Sprintf("%d bytes (%x)", total, h.Sum(nil)[:8]), nil
+}
+
+func addFingerprint(h hash.Hash, path string) (size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	h := sha256.New()
-	if _, err := io.CopyN(h, f, 1<<16); err != nil && !errors.Is(err, io.EOF) {
-		return "", err
+	if _, err := io.CopyN(h, f, firstBytes); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
 	}
-	return fmt.Sprintf("%d bytes (%x)", info.Size(), h.Sum(nil)[:6]), nil
+	step := max(blockBytes, info.Size()/blocksLooks)
+	for at := int64(firstBytes); at < info.Size(); at += step {
+		if _, err := io.Copy(h, io.NewSectionReader(f, at, blockBytes)); err != nil {
+			return 0, err
+		}
+	}
+	return info.Size(), nil
 }
 
-// there tells whether the output is there, made by the same method, and whether it is
-// older than what it was made from. It refuses another file of that name.
+// there tells whether the output is there, whole and made by the same method, and
+// whether it is older than what it was made from. It refuses another file of that name.
 func (r smoothRecipe) there(image smoothImage, method string) (there, stale bool, err error) {
 	info, err := os.Stat(image.Out)
 	switch {
@@ -202,24 +233,58 @@ func (r smoothRecipe) there(image smoothImage, method string) (there, stale bool
 	case err != nil:
 		return false, false, err
 	}
-	made := ""
-	if out, err := nifti.Open(image.Out); err == nil {
-		for _, e := range out.Header().Extensions { // the last is the latest
-			if text := strings.TrimRight(string(e.Data), "\x00"); e.Code == nifti.Comment && strings.HasPrefix(text, commentStart) {
-				_, made, _ = strings.Cut(text, "\n")
-			}
-		}
-		_ = out.Close()
+	was, reached := howMade(image.Out)
+	switch {
+	case was == "":
+		return false, false, fmt.Errorf("%s is there already, and was not made by parade smooth; remove it, choose another --out, or replace it with --force", image.Out)
+	case was != method:
+		return false, false, fmt.Errorf("%s is there already, and was made in another way or of another image (%s; now: %s); remove it, choose another --out, or replace it with --force", image.Out, was, method)
+	case older(info, image):
+		return false, true, nil
+	case r.Strict && reached != "":
+		return false, false, fmt.Errorf("%w: %s, %s", smooth.ErrNotReached, image.Out, reached)
 	}
-	if made != method {
-		return false, false, fmt.Errorf("%s is there already, and was not made by this command of this image; remove it, choose another --out, or replace it with --force", image.Out)
+	in, err := nifti.Open(image.Path)
+	if err != nil {
+		return false, false, err
 	}
-	for _, path := range []string{image.Path, image.Mask, image.Master} {
-		if input, err := os.Stat(path); err == nil && input.ModTime().After(info.ModTime()) {
-			return false, true, nil
-		}
+	defer in.Close()
+	if err := checkWhole(image.Out, in.Header()); err != nil {
+		return false, false, fmt.Errorf("%w; it is there already, and damaged; make it again with --force", err)
 	}
 	return true, false, nil
+}
+
+// howMade says how parade smooth made an output, and what it noted if the width was
+// not reached; "" if another program made it.
+func howMade(path string) (method, reached string) {
+	out, err := nifti.Open(path)
+	if err != nil {
+		return "", ""
+	}
+	defer out.Close()
+	for _, e := range out.Header().Extensions { // the last is the latest
+		if text := strings.TrimRight(string(e.Data), "\x00"); e.Code == nifti.CommentExtension && strings.HasPrefix(text, commentStart) {
+			_, rest, _ := strings.Cut(text, "\n")
+			method, reached, _ = strings.Cut(rest, "\n")
+		}
+	}
+	return method, reached
+}
+
+// older tells whether an output is older than a file that it was made from.
+func older(out fs.FileInfo, image smoothImage) bool {
+	for _, path := range []string{image.Path, image.Mask, image.Master} {
+		if path == "" {
+			continue
+		}
+		for _, name := range nifti.Files(path) {
+			if input, err := os.Stat(name); err == nil && input.ModTime().After(out.ModTime()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // readMask reads a mask for an image of the header h, and describes its voxels.
@@ -235,7 +300,7 @@ func readMask(path string, h *nifti.Header) (mask []bool, text string, err error
 	bits := make([]byte, len(values))
 	n := 0
 	for i, v := range values {
-		if v != 0 {
+		if v != 0 && v-v == 0 { // what is not finite counts as 0
 			mask[i], bits[i] = true, 1
 			n++
 		}
@@ -297,53 +362,101 @@ func (j *smoothJob) write(ctx context.Context, ex parade.Executor, mask string) 
 	if err != nil {
 		return err
 	}
-	method := r.text(mask) + ", of " + of
+	method := r.text(mask)
+	if j.image.Master != "" {
+		master, err := fingerprint(j.image.Master)
+		if err != nil {
+			return err
+		}
+		method += ", master of " + master
+	}
+	method += ", of " + of
 	there, replace, err := r.there(j.image, method)
 	if err != nil {
 		return err
 	}
 	if there {
-		v.Status = statusThere
-		return nil
+		v.Status, v.Zeroed = statusThere, math.NaN()
+		if _, reached := howMade(j.image.Out); reached != "" {
+			v.Status, v.Reason = statusNotReached, reached
+		}
+		return j.look(ctx, ex)
 	}
-	h := j.in.Header().Derived(fmt.Sprintf("%smm FWHM, parade smooth %s", strings.ReplaceAll(widthText(r.FWHM), " ", ""), r.Method))
-	h.Extensions = append(h.Extensions, nifti.Extension{Code: nifti.Comment, Data: []byte(commentStart + thisBuild().Version + "\n" + method)})
-	out, err := nifti.Create(j.image.Out, h, nifti.Options{Overwrite: replace, Level: r.Level, Workers: max(r.Threads, ex.Info().Workers)})
+	if r.Picture && !replace {
+		if _, err := os.Lstat(pictureName(j.image.Out)); err == nil {
+			return fmt.Errorf("%s is there already; remove it, choose another --out, or replace it with --force", pictureName(j.image.Out))
+		}
+	}
+	v.Status = statusSmoothed
+	create := func() (*nifti.Writer, error) {
+		h := j.in.Header().Derived(fmt.Sprintf("%smm FWHM, parade smooth %s", strings.ReplaceAll(widthText(r.FWHM), " ", ""), r.Method))
+		comment := commentStart + thisBuild().Version + "\n" + method
+		if v.Status == statusNotReached {
+			comment += "\n" + v.Reason
+		}
+		h.Extensions = append(h.Extensions, nifti.Extension{Code: nifti.CommentExtension, Data: []byte(comment)})
+		return nifti.Create(j.image.Out, h, nifti.Options{Overwrite: replace, Level: r.Level, Workers: max(r.Threads, ex.Info().Workers)})
+	}
+	if r.byVolume() {
+		err = j.writeVolumes(ctx, ex, create)
+	} else {
+		err = j.writeToFWHM(ctx, create)
+	}
+	if err != nil {
+		return err
+	}
+	return j.look(ctx, ex)
+}
+
+func (j *smoothJob) writeVolumes(ctx context.Context, ex parade.Executor, create func() (*nifti.Writer, error)) error {
+	out, err := create()
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	v.Status = statusSmoothed
-	if r.byVolume() {
-		err = j.byVolume(ctx, ex, out.WriteFloat32)
-	} else {
-		err = j.toFWHM(ctx, out.WriteFloat32)
-	}
-	if err != nil {
+	if err := j.byVolume(ctx, ex, out.WriteFloat32); err != nil {
 		return err
 	}
-	if err := out.Commit(); err != nil {
-		return err
-	}
-	if r.Demedian {
-		if v.Before, _, err = j.demedianWidths(ctx, j.image.Path); err != nil {
-			return err
+	return out.Commit()
+}
+
+// look measures and draws, from the files, what is wanted and was not seen on the way.
+func (j *smoothJob) look(ctx context.Context, ex parade.Executor) (err error) {
+	r, v := j.recipe, j.result
+	if r.Estimate && math.IsNaN(meanWidth(v.Before)) {
+		for i, path := range []string{j.image.Path, j.image.Out} {
+			w, err := r.measure(ctx, ex, path, j.image.Mask)
+			if err != nil {
+				return err
+			}
+			if i == 0 {
+				v.Before, v.Zeroed = w.Before, w.Zeroed
+			} else {
+				v.After = w.Before
+			}
 		}
-		if v.After, _, err = j.demedianWidths(ctx, j.image.Out); err != nil {
-			return err
-		}
 	}
-	if r.Picture {
-		v.Picture = pictureName(j.image.Out)
-		return writeSlices(v.Picture, j.grid, j.show)
+	if !r.Picture {
+		return nil
 	}
-	return nil
+	v.Picture = pictureName(j.image.Out)
+	if _, err := os.Stat(v.Picture); err == nil && v.Status == statusThere {
+		return nil
+	}
+	if j.show[1] == nil {
+		return writePictureOf(v.Picture, j.image)
+	}
+	return writeSlices(v.Picture, j.grid, j.show)
+}
+
+// measure measures a file.
+func (r smoothRecipe) measure(ctx context.Context, ex parade.Executor, path, mask string) (smoothed, error) {
+	r.Method = ""
+	return r.smooth(ctx, ex, smoothImage{Path: path, Mask: mask}, nil)
 }
 
 // pictureName is the name of the picture of an output.
-func pictureName(out string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(out, ".gz"), ".nii") + ".png"
-}
+func pictureName(out string) string { return out + ".png" }
 
 // chunkBytes is about what a task has of an image that is split by volume: enough for
 // what a filter needs to be made once for it.
@@ -421,7 +534,7 @@ func (j *smoothJob) byVolume(ctx context.Context, ex parade.Executor, write func
 		}
 		c := r.Value
 		before, after = append(before, c.Before...), append(after, c.After...)
-		j.result.Zeroed += c.Zeroed
+		j.result.Zeroed += float64(c.Zeroed)
 		if at := j.result.Volumes/2 - volumes; j.recipe.Picture && at >= 0 && at < len(c.Values)/n {
 			j.show[1] = append([]float32(nil), c.Values[at*n:][:n]...)
 		}
@@ -444,7 +557,7 @@ func (j *smoothJob) byVolume(ctx context.Context, ex parade.Executor, write func
 }
 
 // demedianWidths measures a whole file without each voxel's median over time.
-func (j *smoothJob) demedianWidths(ctx context.Context, path string) (widths [3]float64, zeroed int, err error) {
+func (j *smoothJob) demedianWidths(ctx context.Context, path string) (widths [3]float64, zeroed float64, err error) {
 	_, values, err := nifti.ReadFile[float32](path)
 	if err != nil {
 		return unknown, 0, err
@@ -453,7 +566,7 @@ func (j *smoothJob) demedianWidths(ctx context.Context, path string) (widths [3]
 	if err != nil {
 		return unknown, 0, err
 	}
-	return meanWidths(est.Volumes), est.Zeroed, nil
+	return meanWidths(est.Volumes), float64(est.Zeroed), nil
 }
 
 // chunks reads the image, so many volumes at a time.
@@ -494,8 +607,8 @@ func meanWidths(volumes [][3]float64) [3]float64 {
 	return widths
 }
 
-// toFWHM smooths the image as a whole.
-func (j *smoothJob) toFWHM(ctx context.Context, write func([]float32) error) error {
+// writeToFWHM smooths the image as a whole.
+func (j *smoothJob) writeToFWHM(ctx context.Context, create func() (*nifti.Writer, error)) error {
 	r, v := j.recipe, j.result
 	_, values, err := nifti.ReadFile[float32](j.image.Path)
 	if err != nil {
@@ -527,7 +640,7 @@ func (j *smoothJob) toFWHM(ctx context.Context, write func([]float32) error) err
 		j.show[1] = shown
 	}
 	v.Before, v.After, v.Iterations = res.Before().XYZ, res.After().XYZ, len(res.Rounds)
-	v.Reason, v.Zeroed = res.Reason.String(), res.Zeroed
+	v.Reason, v.Zeroed = res.Reason.String(), float64(res.Zeroed)
 	switch {
 	case res.Reason == smooth.AlreadySmoother:
 		v.Status = statusSmoother
@@ -536,5 +649,13 @@ func (j *smoothJob) toFWHM(ctx context.Context, write func([]float32) error) err
 	case !res.Reached():
 		v.Status = statusNotReached
 	}
-	return write(values)
+	out, err := create()
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if err := out.WriteFloat32(values); err != nil {
+		return err
+	}
+	return out.Commit()
 }

@@ -152,6 +152,20 @@ func TestSmoothGolden(t *testing.T) {
 	}
 }
 
+// NaN is outside a mask, as it is for 3dBlurToFWHM.
+func TestSmoothMaskWithNaN(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "mask.nii")
+	h := nifti.New([]int{2, 2, 1}, [3]float64{2, 2, 2})
+	if err := nifti.WriteFile(path, h, []float32{1, 0, float32(math.NaN()), float32(math.Inf(1))}, nifti.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	mask, text, err := readMask(path, h)
+	if err != nil || !slices.Equal(mask, []bool{true, false, false, false}) || !strings.HasPrefix(text, "of 1 voxels (") {
+		t.Errorf("mask %v, %q, error %v", mask, text, err)
+	}
+}
+
 // compareImages compares values by the largest.
 func compareImages(t *testing.T, got, want string, most float64) {
 	t.Helper()
@@ -201,11 +215,11 @@ func TestSmoothKeepsHeader(t *testing.T) {
 	if b.Descrip != "6mm FWHM, parade smooth gaussian" {
 		t.Errorf("descrip %q", b.Descrip)
 	}
-	comments := slices.DeleteFunc(slices.Clone(b.Extensions), func(e nifti.Extension) bool { return e.Code != nifti.Comment })
+	comments := slices.DeleteFunc(slices.Clone(b.Extensions), func(e nifti.Extension) bool { return e.Code != nifti.CommentExtension })
 	if len(comments) != 2 || !strings.Contains(string(comments[1].Data), "\nGaussian kernel as nilearn.image.smooth_img, FWHM 6 mm, of ") {
 		t.Errorf("%d comments, the last %q, want that of the image and one of this command", len(comments), comments[len(comments)-1].Data)
 	}
-	f, err := os.Open(filepath.Join(out, "aniso4d_f32.png"))
+	f, err := os.Open(filepath.Join(out, "aniso4d_f32.nii.gz.png"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,6 +230,46 @@ func TestSmoothKeepsHeader(t *testing.T) {
 	}
 	if size := img.Bounds().Size(); size.X < 300 || size.Y < 300 {
 		t.Errorf("the picture has %v pixels", size)
+	}
+}
+
+// Images that begin alike are told apart, and so are pairs by their voxels.
+func TestFingerprint(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	seen := map[string]string{}
+	for name, change := range map[string]int{"a.nii": 0, "b.nii": 1 << 18, "c.nii": 1<<19 - 100} {
+		data := make([]byte, 1<<19)
+		data[change] = 1
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := fingerprint(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other := seen[f]; other != "" {
+			t.Errorf("%s and %s are taken for the same", other, name)
+		}
+		seen[f] = name
+	}
+	pair := func(voxel byte) string {
+		t.Helper()
+		for _, name := range []string{"p.hdr", "p.img"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte{1, voxel}, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			voxel++
+		}
+		a, err := fingerprint(filepath.Join(dir, "p.hdr"))
+		if b, errB := fingerprint(filepath.Join(dir, "p.img")); err != nil || errB != nil || a != b {
+			t.Errorf("by its header a pair is %s, by its voxels %s (%v, %v)", a, b, err, errB)
+		}
+		return a
+	}
+	if pair(1) == pair(2) {
+		t.Error("two pairs are taken for the same")
 	}
 }
 
