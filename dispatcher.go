@@ -51,6 +51,12 @@ type DispatcherConfig struct {
 	// Initializer, if not nil, runs in each worker before anything else, with
 	// the worker's number as input.
 	Initializer *Function[int, struct{}]
+	// Share, if not nil, sends a large bound argument to all workers at once,
+	// before any of them learns of its job, in place of memory that they share
+	// with this process. They find it under the tag by their Segment. The chunks do
+	// not change before release is called. With ok false the argument goes
+	// through the links instead.
+	Share func(chunks [][]byte) (tag uint64, release func(), ok bool)
 	// Gone is called when a worker has ended, after its tasks were queued
 	// again: retired as planned (err nil) or lost, and whether it had ever
 	// been ready for tasks. The executor starts another or calls Fail.
@@ -119,13 +125,21 @@ type dispatch struct {
 	mu      sync.Mutex
 	bound   wire.Buffer
 	segment *shm.Segment
+	shared  *sharing
 	users   []*remote       // that know the job
 	using   map[*remote]int // batches at each worker, kept when their number is limited
 }
 
+// sharing is a bound argument that Share has sent.
+type sharing struct {
+	tag     uint64
+	size    int
+	release func()
+}
+
 // Run implements [Executor] for the executor that owns the dispatcher.
 func (d *Dispatcher) Run(_ context.Context, j *Job) error {
-	run, err := newDispatch(j)
+	run, err := d.newDispatch(j)
 	if err != nil {
 		return err
 	}
@@ -140,7 +154,7 @@ func (d *Dispatcher) Run(_ context.Context, j *Job) error {
 
 // Start implements [Starter] for the executor that owns the dispatcher.
 func (d *Dispatcher) Start(j *Job) error {
-	run, err := newDispatch(j)
+	run, err := d.newDispatch(j)
 	if err != nil {
 		return err
 	}
@@ -175,7 +189,7 @@ func (d *Dispatcher) offer(run *dispatch) {
 
 // newDispatch refuses jobs that other processes cannot run, and encodes what
 // they must know of one.
-func newDispatch(j *Job) (*dispatch, error) {
+func (d *Dispatcher) newDispatch(j *Job) (*dispatch, error) {
 	switch {
 	case j.unsent != nil:
 		return nil, j.unsent
@@ -193,7 +207,18 @@ func newDispatch(j *Job) (*dispatch, error) {
 		return nil, fmt.Errorf("%w: the argument bound to %q: %w", ErrEncode, j.run.name, err)
 	}
 	run.mode = boundInline
-	if size := run.bound.Len(); size >= segmentFrom {
+	size := run.bound.Len()
+	switch {
+	case size < segmentFrom:
+	case d.cfg.Share != nil:
+		if tasks, final := j.size(); final && tasks == 1 || j.set.workers == 1 {
+			break // one worker needs it
+		}
+		if tag, release, ok := d.cfg.Share(run.bound.Chunks()); ok {
+			run.shared, run.mode = &sharing{tag: tag, size: size, release: release}, boundSegment
+			j.sent(int64(size)) // once, whatever becomes of it on the way
+		}
+	default:
 		// Without shared memory, on another system or when it is short, the
 		// argument goes through the link instead.
 		if s, err := shm.Create("parade-bound", size); err == nil {
@@ -269,6 +294,10 @@ func (run *dispatch) release() {
 	if run.segment != nil {
 		_ = run.segment.Close()
 		run.segment = nil
+	}
+	if run.shared != nil {
+		run.shared.release()
+		run.shared = nil
 	}
 	run.bound.Reset()
 }

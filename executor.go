@@ -55,6 +55,10 @@ type Driver struct {
 	// an executor of this kind started the process for that; otherwise it
 	// returns at once.
 	Serve func()
+	// Worker, if not nil, starts one worker that another executor feeds: a rank of
+	// MPI has its tasks run in a child process this way. Others than the name
+	// and the number of threads of the worker are the kind's defaults.
+	Worker func(name string, number, threads int) (Link, error)
 }
 
 var drivers struct {
@@ -134,6 +138,23 @@ func Serve() {
 			d.Serve()
 		}
 	}
+}
+
+// StartWorker starts one worker of a kind of executor, for an executor of another kind
+// that feeds it through the link. The worker's end is the caller's affair.
+func StartWorker(kind, name string, number, threads int) (Link, error) {
+	drivers.Lock()
+	d, ok := drivers.byKind[kind]
+	drivers.Unlock()
+	switch {
+	case ok && d.Worker != nil:
+		return d.Worker(name, number, threads)
+	case ok:
+		return nil, fmt.Errorf("parade: the executor %q has no workers of their own", kind)
+	case imports[kind] != "":
+		return nil, fmt.Errorf("parade: executor %q is not part of this program: add import _ %q", kind, imports[kind])
+	}
+	return nil, fmt.Errorf("parade: there is no executor %q: this program has %s", kind, strings.Join(Kinds(), ", "))
 }
 
 // WorkerCount reads the number of workers in an executor's string, such as the

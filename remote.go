@@ -375,16 +375,21 @@ func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
 	defer run.mu.Unlock()
 	run.users = append(run.users, r)
 	mode := run.mode
+	var tag uint64
+	var size int
 	if mode == boundSegment {
 		sharer, ok := r.link.(segmentLink)
 		switch {
+		case run.shared != nil:
+			tag, size = run.shared.tag, run.shared.size
 		case run.segment == nil: // the job has ended; its batches no longer count
 			mode = boundNone
 		case !ok:
 			mode = boundInline
 		default:
 			r.lastTag++
-			if err := sharer.SendSegment(run.segment, r.lastTag); err != nil {
+			tag, size = r.lastTag, run.segment.Size()
+			if err := sharer.SendSegment(run.segment, tag); err != nil {
 				return fmt.Errorf("sending the bound argument: %w", err)
 			}
 		}
@@ -401,8 +406,8 @@ func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
 			buf.Raw(chunk)
 		}
 	case boundSegment:
-		buf.Uint64(r.lastTag)
-		buf.Uint64(uint64(run.segment.Size()))
+		buf.Uint64(tag)
+		buf.Uint64(uint64(size))
 	}
 	buf.EndFrame(m)
 	run.job.sent(int64(buf.Len() - m))
@@ -580,7 +585,7 @@ func (r *remote) prepare() error {
 		return nil
 	}
 	j := newMapJob(context.Background(), newMapData(f, []int{r.link.Number()}), settings{maxFailed: 1, crashes: 1})
-	run, err := newDispatch(j)
+	run, err := r.d.newDispatch(j)
 	if err != nil {
 		return &fatalError{fmt.Errorf("initializer: %w", err)}
 	}

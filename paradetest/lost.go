@@ -21,12 +21,12 @@ var cancelTests = []test{
 }
 
 var lostTests = []test{
-	{"exits", needs{remote: true}, func(s *suite) { s.lostOnce("exit") }},
-	{"kills itself", needs{remote: true}, func(s *suite) { s.lostOnce("kill") }},
-	{"in a stream", needs{remote: true}, (*suite).lostStream},
-	{"poison", needs{remote: true}, (*suite).lostPoison},
-	{"poison stops the job", needs{remote: true}, (*suite).lostStops},
-	{"two poisons in a batch", needs{remote: true}, (*suite).lostPair},
+	{"exits", needs{loses: true}, func(s *suite) { s.lostOnce("exit") }},
+	{"kills itself", needs{loses: true}, func(s *suite) { s.lostOnce("kill") }},
+	{"in a stream", needs{loses: true}, (*suite).lostStream},
+	{"poison", needs{loses: true}, (*suite).lostPoison},
+	{"poison stops the job", needs{loses: true}, (*suite).lostStops},
+	{"two poisons in a batch", needs{loses: true}, (*suite).lostPair},
 	{"killed from outside", needs{kill: true}, (*suite).lostKilled},
 	{"killed while idle", needs{kill: true}, (*suite).lostIdle},
 	{"frozen", needs{freeze: true}, (*suite).lostFrozen},

@@ -35,6 +35,9 @@ type Features struct {
 	// Holds: a task that ignores its context, or ends its goroutine, holds up
 	// its job, because there is nothing else that could go on: serial.
 	Holds bool
+	// Fatal: a worker that dies takes everything with it, the test too: ranks of
+	// MPI. The tests whose tasks end their workers are left out.
+	Fatal bool
 	// Kill ends the process with the given id at once, and Freeze stops it
 	// from running (SIGSTOP). With nil the tests that need them are left out.
 	Kill, Freeze func(pid int) error
@@ -48,7 +51,7 @@ type Features struct {
 
 // needs are the features without which a test makes no sense.
 type needs struct {
-	remote, kill, freeze, shared, replaces bool
+	remote, kill, freeze, shared, replaces, loses bool
 }
 
 func (n needs) metBy(f Features) bool {
@@ -57,7 +60,7 @@ func (n needs) metBy(f Features) bool {
 		return false
 	case n.kill && f.Kill == nil, n.freeze && f.Freeze == nil:
 		return false
-	case n.replaces && f.Holds:
+	case n.replaces && f.Holds, n.loses && (f.Shared || f.Fatal):
 		return false
 	}
 	return true

@@ -25,13 +25,13 @@ var boundTests = []test{
 	{"above 64 KiB", needs{}, func(s *suite) { s.boundOnce(20_000) }},
 	{"large", needs{}, (*suite).boundLarge},
 	{"two at once", needs{}, (*suite).boundTwo},
-	{"a lost worker's successor has it", needs{remote: true}, (*suite).boundLost},
+	{"a lost worker's successor has it", needs{loses: true}, (*suite).boundLost},
 }
 
 var randTests = []test{
 	{"as serial", needs{}, (*suite).randEqual},
 	{"retries", needs{}, (*suite).randRetry},
-	{"after a lost worker", needs{remote: true}, (*suite).randLost},
+	{"after a lost worker", needs{loses: true}, (*suite).randLost},
 	{"seed", needs{}, (*suite).randSeed},
 }
 

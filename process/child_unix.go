@@ -49,9 +49,9 @@ type child struct {
 	reason   error // why we killed it
 }
 
-func (e *Executor) startChild(number int) (*child, error) {
+func (e *Executor) startChild(number int, name string) (*child, error) {
 	c := &child{
-		number: number, name: fmt.Sprintf("processes/%d", number), limit: e.cfg.MemoryLimit,
+		number: number, name: name, limit: e.cfg.MemoryLimit,
 		exited: make(chan struct{}),
 	}
 	c.kills, _ = cores.OOMKills()

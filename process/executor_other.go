@@ -20,6 +20,8 @@ func open(Config) (*Executor, error) { return nil, errUnsupported }
 
 func serve() {}
 
+func startWorker(string, int, int) (parade.Link, error) { return nil, errUnsupported }
+
 // Run implements [parade.Executor].
 func (e *Executor) Run(context.Context, *parade.Job) error { return errUnsupported }
 

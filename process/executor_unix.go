@@ -65,12 +65,23 @@ func (e *Executor) Close() error {
 }
 
 func (e *Executor) start(number int) error {
-	c, err := e.startChild(number)
+	c, err := e.startChild(number, fmt.Sprintf("processes/%d", number))
 	if err != nil {
 		return fmt.Errorf("process: starting worker %d: %w", number, err)
 	}
 	e.dispatcher.Add(c)
 	return nil
+}
+
+// startWorker starts one child for an executor of another kind.
+func startWorker(name string, number, threads int) (parade.Link, error) {
+	e := &Executor{cfg: Config{Threads: threads}}
+	e.cfg.complete()
+	c, err := e.startChild(number, name)
+	if err != nil {
+		return nil, fmt.Errorf("process: starting a child of %s: %w", name, err)
+	}
+	return c, nil
 }
 
 const (

@@ -38,7 +38,8 @@ func init() {
 			}
 			return Open(ctx, Config{Workers: n})
 		},
-		Serve: serve,
+		Serve:  serve,
+		Worker: startWorker,
 	})
 }
 
@@ -85,6 +86,11 @@ func Open(ctx context.Context, cfg Config) (*Executor, error) {
 	if cfg.Workers < 0 || cfg.Threads < 0 || cfg.MaxTasks < 0 || cfg.MemoryLimit < 0 {
 		return nil, errors.New("process: Workers, Threads, MaxTasks and MemoryLimit must not be negative")
 	}
+	cfg.complete()
+	return open(cfg)
+}
+
+func (cfg *Config) complete() {
 	if cfg.Workers == 0 {
 		cfg.Workers = cores.Granted()
 	}
@@ -106,5 +112,4 @@ func Open(ctx context.Context, cfg Config) (*Executor, error) {
 	if cfg.Stderr == nil {
 		cfg.Stderr = os.Stderr
 	}
-	return open(cfg)
 }

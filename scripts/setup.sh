@@ -12,6 +12,8 @@ missing_packages() {
 	command -v make >/dev/null || echo make
 	command -v gcc >/dev/null || echo gcc
 	command -v parallel >/dev/null || echo parallel # reads and continues our joblogs
+	command -v mpiexec.openmpi >/dev/null || echo openmpi-bin # package mpi, under each of them
+	command -v mpiexec.mpich >/dev/null || echo mpich
 	if ! echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; then echo libc6-dev; fi
 	for library in openblas-pthread/libopenblas.so.0:libopenblas0-pthread lapack/liblapack.so.3:liblapack3 \
 		blas/libblas.so.3:libblas3 blis-pthread/libblis.so.4:libblis4-pthread; do
