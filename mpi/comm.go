@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/parade-go/parade"
 )
 
 // Comm is a communicator: some of the ranks, numbered from 0. Its methods that say so
@@ -26,6 +28,10 @@ var errServing = errors.New("mpi: the other ranks serve, since parade.Open or pa
 // its end; later, rank 0 can open executors on it, over the ranks that serve.
 func World() (*Comm, error) {
 	pool.Lock()
+	pool.world = pool.world || !pool.serving
+	pool.Unlock()
+	parade.Serve() // workers of other executors go no further
+	pool.Lock()
 	defer pool.Unlock()
 	if pool.finished {
 		return nil, errFinished
@@ -37,7 +43,6 @@ func World() (*Comm, error) {
 		}
 		return &Comm{e: p.e, comm: p.e.lib.commWorld, rank: p.e.rank, size: p.e.size, taken: p.e.size > 1}, nil
 	}
-	pool.world = true
 	return theWorld()
 }
 
