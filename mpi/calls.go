@@ -89,7 +89,7 @@ func (l *library) check(call string, code int) error {
 	}
 	clear(l.out.text[:stringSize])
 	l.errorString.call(uintptr(uint32(code)), uintptr(unsafe.Pointer(&l.out.text)), uintptr(unsafe.Pointer(&l.out.number)))
-	return fmt.Errorf("mpi: MPI_%s: %s (code %d)", call, l.text(), code)
+	return fmt.Errorf("mpi: MPI_%s: %s (code %d)", call, strings.ReplaceAll(l.text(), "\n", "; "), code)
 }
 
 // start initialises MPI with the highest level of thread support that it has, up to

@@ -211,18 +211,18 @@ func (p *port) dissolve() error {
 	return err
 }
 
-// PingPong measures what MPI itself takes: the median time of a message of so many
-// bytes from rank 0 to rank 1 and back, by blocking calls. Other ranks wait. It is
-// collective, and rank 0 gets the time.
-func (c *Comm) PingPong(ctx context.Context, size, rounds int) (time.Duration, error) {
+// PingPong measures what MPI itself takes for a message of so many bytes from rank 0 to
+// rank 1 and back, by blocking calls, and returns the time of each round at rank 0,
+// sorted. Other ranks wait. It is collective.
+func (c *Comm) PingPong(ctx context.Context, size, rounds int) ([]time.Duration, error) {
 	if c.taken {
-		return 0, errServing
+		return nil, errServing
 	}
 	if c.size < 2 || size < 0 || rounds < 1 {
-		return 0, fmt.Errorf("mpi: ping-pong of %d bytes, %d times, among %d ranks", size, rounds, c.size)
+		return nil, fmt.Errorf("mpi: ping-pong of %d bytes, %d times, among %d ranks", size, rounds, c.size)
 	}
 	if err := c.Barrier(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
 	var err error
 	times := make([]time.Duration, rounds)
@@ -239,8 +239,8 @@ func (c *Comm) PingPong(ctx context.Context, size, rounds int) (time.Duration, e
 		})
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	slices.Sort(times)
-	return times[rounds/2], c.Barrier(ctx)
+	return times, c.Barrier(ctx)
 }

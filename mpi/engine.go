@@ -22,8 +22,11 @@ const (
 	spinLeast = 2 * time.Microsecond
 	// preempted is what two looks at MPI are never apart otherwise.
 	preempted = 500 * time.Microsecond
-	// A pause is a pauseShare of the time since, up to longestPause: by then
-	// a rank waits for the next call of its program.
+	// A pause is a pauseShare of the time since, up to longestPause. After restAfter
+	// a rank waits for the next call of its program, which may come after
+	// hours, and pauses for restPause: each look costs some 50 us of a core.
+	restAfter     = 100 * time.Millisecond
+	restPause     = 3 * time.Millisecond
 	pauseShare    = 8
 	shortestPause = 10 * time.Microsecond
 	longestPause  = time.Millisecond
@@ -79,6 +82,10 @@ func newEngine(l launch) (*engine, error) {
 	lib, err := load(l)
 	if err != nil {
 		return nil, err
+	}
+	if _, set := os.LookupEnv("OMPI_MCA_rmaps_base_oversubscribe"); !set && !l.launched() {
+		// A program without mpiexec has one slot, and may ask for workers.
+		setenv("OMPI_MCA_rmaps_base_oversubscribe", "1")
 	}
 	level := len(threadNames) - 1
 	if name := os.Getenv(EnvThreads); name != "" {
@@ -252,7 +259,11 @@ func (e *engine) poll() {
 		}
 		e.asleep.Store(true)
 		if e.touched.Load() == touched && e.pending.Load() == 0 && !e.stop.Load() {
-			e.napper.nap(min(max(idle/pauseShare, shortestPause), longestPause))
+			pause := min(max(idle/pauseShare, shortestPause), longestPause)
+			if idle > restAfter {
+				pause = restPause
+			}
+			e.napper.nap(pause)
 		}
 		e.asleep.Store(false)
 		last = time.Since(e.began)

@@ -31,6 +31,7 @@ type port struct {
 	links   map[int]*link // at the root: sessions, by number
 	members []member      // at the root: by rank
 	away    map[int]bool  // ranks that serve no more
+	frozen  map[int]bool  // ranks that have not been heard of since they froze
 	joined  chan struct{} // closed when all members are known
 	byes    chan int      // ranks that have finished
 
@@ -66,7 +67,7 @@ type note struct {
 
 func newPort(e *engine, comm handle, rank, size, root int) *port {
 	p := &port{
-		e: e, comm: comm, rank: rank, size: size, root: root, streams: map[int]*stream{}, links: map[int]*link{}, away: map[int]bool{},
+		e: e, comm: comm, rank: rank, size: size, root: root, streams: map[int]*stream{}, links: map[int]*link{}, away: map[int]bool{}, frozen: map[int]bool{},
 		members: make([]member, size), joined: make(chan struct{}), byes: make(chan int, 2*size),
 		finish: make(chan struct{}), gone: make(chan struct{}),
 	}
@@ -289,6 +290,11 @@ func (p *port) dismiss(patience time.Duration) error {
 			p.send(rank, note{Op: "finish"})
 		}
 	}
+	p.mu.Lock()
+	if len(p.frozen) > 0 {
+		patience = min(patience, time.Second)
+	}
+	p.mu.Unlock()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	heard := map[int]bool{p.rank: true}

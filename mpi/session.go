@@ -173,7 +173,7 @@ func (ss *sessions) unlog(t *logTarget) {
 // relay runs the tasks of a session in a child process, to which it passes on what
 // comes from the root, and back. The child may die; the rank must not.
 func (s *session) relay(n note, ended *note) error {
-	child, err := parade.StartWorker("processes", n.Name, n.Number, n.Threads)
+	child, err := parade.StartWorker("processes", "child of "+n.Name, n.Number, n.Threads)
 	if err != nil {
 		return err
 	}
@@ -269,6 +269,9 @@ func (l *link) Read(p []byte) (int, error) {
 	n, err := l.stream.Read(p)
 	if n > 0 && !l.hello { // only the reader touches it
 		l.hello = true
+		l.p.mu.Lock()
+		delete(l.p.frozen, l.rank)
+		l.p.mu.Unlock()
 		l.e.count(1)
 	}
 	return n, err
@@ -306,9 +309,14 @@ func (l *link) End(cause error) (*parade.Status, error) {
 		}
 		l.p.send(l.rank, n)
 		patience := 5 * time.Second
+		l.p.mu.Lock()
 		if n.Frozen && !l.e.cfg.Children {
+			l.p.frozen[l.rank] = true
+		}
+		if l.p.frozen[l.rank] {
 			patience = 0 // it cannot answer
 		}
+		l.p.mu.Unlock()
 		select {
 		case <-l.ended:
 		case <-time.After(patience):
@@ -326,6 +334,9 @@ func (l *link) End(cause error) (*parade.Status, error) {
 		return l.status, nil
 	}
 	if l.death != nil && !errors.Is(cause, parade.ErrFrozen) {
+		if l.e.cfg.Children {
+			return l.status, l.death // it says whose child has died
+		}
 		cause = l.death
 	}
 	return l.status, &RankError{Rank: l.rank, Host: l.p.members[l.rank].Host, Err: cause}
