@@ -173,7 +173,7 @@ func (c *Comm) Open(ctx context.Context, root int, cfg Config) (*Executor, error
 		}
 		return nil, err
 	}
-	if p.size == 1 {
+	if p.size == 1 && !cfg.RootWorks {
 		slog.Warn("mpi: the communicator has one rank, which computes by itself")
 	}
 	ex, err := p.open(cfg, p.dissolve)

@@ -197,7 +197,9 @@ func openPool(ctx context.Context, cfg Config) (*Executor, error) {
 		if cfg.Workers > 1 {
 			return nil, fmt.Errorf("mpi: %d workers are asked for, and there is one rank: start the program with mpiexec -n %d", cfg.Workers, cfg.Workers+1)
 		}
-		slog.Warn("mpi: there is one rank, which computes by itself; start the program with mpiexec -n 4 for three workers")
+		if !cfg.RootWorks { // which asks for that
+			slog.Warn("mpi: there is one rank, which computes by itself; start the program with mpiexec -n 4 for three workers")
+		}
 	}
 	ex, err := p.open(cfg, closePool)
 	if err != nil {

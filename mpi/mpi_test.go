@@ -86,6 +86,7 @@ func environment(extra ...string) []string {
 // output is what a run under mpiexec has left.
 type output struct {
 	code           int
+	hangs          bool
 	stdout, stderr string
 }
 
@@ -95,6 +96,15 @@ func (o output) String() string {
 
 // run runs a command to its end.
 func run(t *testing.T, patience time.Duration, env []string, words ...string) output {
+	t.Helper()
+	o := tryRun(t, patience, env, words...)
+	if o.hangs {
+		t.Fatalf("%v hangs: not finished after %v\n%v", words, patience, o)
+	}
+	return o
+}
+
+func tryRun(t *testing.T, patience time.Duration, env []string, words ...string) output {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -109,11 +119,7 @@ func run(t *testing.T, patience time.Duration, env []string, words ...string) ou
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%v: %v", words, err)
 	}
-	o := output{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
-	if ctx.Err() != nil {
-		t.Fatalf("%v hangs: not finished after %v\n%v", words, patience, o)
-	}
-	return o
+	return output{cmd.ProcessState.ExitCode(), ctx.Err() != nil, stdout.String(), stderr.String()}
 }
 
 // ranks runs this binary under mpiexec, or with no ranks without it.

@@ -305,7 +305,7 @@ func (p *port) dismiss(patience time.Duration) error {
 		case <-late.C:
 			for rank := range p.size {
 				if !heard[rank] {
-					return fmt.Errorf("mpi: %s does not answer, so MPI cannot be finalised; mpiexec will end the job with an error", p.name(rank))
+					return fmt.Errorf("mpi: %s does not answer, so MPI cannot be finalised; mpiexec ends that rank with the job, and may call it an error", p.name(rank))
 				}
 			}
 		}

@@ -57,7 +57,7 @@ the repository, bench/run.sh prints the same figures of Python's pools beside.`,
 	f := cmd.Flags()
 	f.BoolVar(&opts.json, "json", false, "print one JSON object per figure")
 	f.BoolVar(&opts.quick, "quick", false, "shorter runs, rougher figures")
-	f.StringSliceVar(&opts.on, "on", executorKinds, "executors to measure")
+	f.StringSliceVar(&opts.on, "on", usualExecutors(), "executors to measure")
 	f.IntVar(&opts.workers, "workers", cores.Granted(), "workers of each executor")
 	f.IntVar(&opts.tasks, "tasks", 0, "no-op tasks per run (default: as many as it takes)")
 	return cmd
@@ -162,6 +162,8 @@ func (o benchOptions) executors() ([]benched, error) {
 		kind, arg, given := strings.Cut(spec, ":")
 		workers := o.workers
 		switch {
+		case kind == "mpi":
+			workers = mpiWorkers(arg)
 		case given:
 			n, err := parade.WorkerCount(kind, arg, 0)
 			if err != nil {

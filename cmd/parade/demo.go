@@ -69,7 +69,7 @@ With --spikes it does the same on a recording of yours, in any format that
 	f.StringVar(&opts.spikes, "spikes", "", "recording to use: a `file` of spike trains")
 	reading = readingFlags(f, &opts.read)
 	f.StringVar(&opts.out, "out", "parade-demo", "`folder` for the figures")
-	f.StringSliceVar(&opts.on, "on", executorKinds, "`executors` to run on")
+	f.StringSliceVar(&opts.on, "on", usualExecutors(), "`executors` to run on")
 	f.BoolVar(&opts.quick, "quick", false, "a short benchmark, without the long recording")
 	f.Uint64Var(&opts.seed, "seed", 1, "seed of the Poisson trains")
 	return cmd

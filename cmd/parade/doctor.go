@@ -18,6 +18,7 @@ import (
 	"github.com/parade-go/parade/internal/cores"
 	"github.com/parade-go/parade/internal/shm"
 	"github.com/parade-go/parade/linalg"
+	"github.com/parade-go/parade/mpi"
 	"github.com/spf13/cobra"
 )
 
@@ -32,8 +33,8 @@ func newDoctorCommand() *cobra.Command {
 		Short: "Say what this machine offers",
 		Long: `Doctor says what this machine offers to Parade: the cores and the memory that
 are granted and who limits them, the variables that set the threads of numeric
-libraries, which library computes linear algebra, and which executors work. Each
-executor is really tried: opened, given one task, and closed.
+libraries, which library computes linear algebra, which executors work, and which MPI
+there is. Each executor is really tried: opened, given one task, and closed.
 
   ✓ works    ! works, but look at it    ✗ does not work here
 
@@ -72,7 +73,7 @@ type check struct {
 }
 
 func runDoctor(ctx context.Context, opts doctorOptions, stdout io.Writer) error {
-	checks := slices.Concat(checkMachine(), checkCores(), checkMemory(), checkThreads(), checkLinearAlgebra(), tryExecutors(ctx), checkSystem(stdout))
+	checks := slices.Concat(checkMachine(), checkCores(), checkMemory(), checkThreads(), checkLinearAlgebra(), tryExecutors(ctx), checkMPI(ctx), checkSystem(stdout))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -244,7 +245,11 @@ var answer = parade.Pure("doctor.answer", func(x int) int { return x + 1 })
 func tryExecutors(ctx context.Context) []check {
 	var all []check
 	for _, kind := range executorKinds {
-		all = append(all, tryExecutor(ctx, kind))
+		spec := kind
+		if ranks, ok := mpi.Launched(); kind == "mpi" && (!ok || ranks == 1) {
+			spec = "mpi:all" // which has this process work, as it would alone
+		}
+		all = append(all, tryExecutor(ctx, kind, spec))
 	}
 	for _, kind := range later {
 		all = append(all, check{
@@ -255,7 +260,7 @@ func tryExecutors(ctx context.Context) []check {
 	return all
 }
 
-func tryExecutor(ctx context.Context, kind string) check {
+func tryExecutor(ctx context.Context, kind, spec string) check {
 	const patience = 20 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -265,10 +270,14 @@ func tryExecutor(ctx context.Context, kind string) check {
 		if errors.Is(err, errors.ErrUnsupported) {
 			c.Value, c.broken = "not on "+runtime.GOOS, false
 		}
+		var missing *mpi.LibraryError
+		if errors.As(err, &missing) {
+			c.Value, c.Remark = "no library found", "see below"
+		}
 		return c
 	}
 	start := time.Now()
-	ex, err := parade.Open(ctx, kind)
+	ex, err := parade.Open(ctx, spec)
 	if err != nil {
 		return fail(err)
 	}
@@ -287,6 +296,41 @@ func tryExecutor(ctx context.Context, kind string) check {
 	c.Value = plural(info.Workers, "worker")
 	c.Remark = fmt.Sprintf("first result after %s, %s each", took(first), plural(info.Threads, "thread"))
 	return c
+}
+
+// checkMPI says which MPI there is, and how this process was started.
+func checkMPI(ctx context.Context) []check {
+	const section = "MPI"
+	s, err := mpi.Describe(ctx)
+	var missing *mpi.LibraryError
+	switch {
+	case errors.As(err, &missing):
+		all := []check{{
+			Section: section, Check: "MPI library", Status: statusMissing, Value: "not found",
+			Remark: mpi.EnvLibrary + "=file names one; Debian, Ubuntu: apt-get install openmpi-bin, or mpich",
+		}}
+		for _, tried := range missing.Tried {
+			file, why, _ := strings.Cut(tried, ": ")
+			all = append(all, check{Section: section, Check: file, Status: statusMissing, Value: "not loaded", Remark: why})
+		}
+		return all
+	case errors.Is(err, errors.ErrUnsupported):
+		return nil // the executor's line says so
+	case err != nil:
+		_, launched := mpi.Launched()
+		return []check{{Section: section, Check: "MPI library", Status: statusMissing, Value: "does not work", Remark: err.Error(), broken: launched}}
+	}
+	launcher := check{Section: section, Check: "launcher", Status: statusOK, Value: s.Launcher}
+	if s.Launcher == "" {
+		launcher.Value, launcher.Remark = "none", "mpiexec -n 4 parade doctor tries three workers"
+	}
+	return []check{
+		{Section: section, Check: "MPI library", Status: statusOK, Value: s.Library, Remark: s.Version},
+		{Section: section, Check: "binary interface", Status: statusOK, Value: s.ABI},
+		{Section: section, Check: "thread level", Status: statusOK, Value: s.Threads},
+		launcher,
+		{Section: section, Check: "ranks", Status: statusOK, Value: fmt.Sprint(s.Ranks), Remark: "on " + strings.Join(s.Hosts, ", ")},
+	}
 }
 
 func checkSystem(stdout io.Writer) []check {

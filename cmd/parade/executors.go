@@ -5,16 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/mpi"
 )
 
 // executorKinds are the executors of this program, simplest first.
-var executorKinds = []string{"serial", "threads", "processes"}
+var executorKinds = []string{"serial", "threads", "processes", "mpi"}
+
+// usualExecutors are those that commands use which compare several: mpi is one where
+// mpiexec has started ranks for it.
+func usualExecutors() []string {
+	if ranks, ok := mpi.Launched(); ok && ranks != 1 {
+		return executorKinds
+	}
+	return slices.DeleteFunc(slices.Clone(executorKinds), func(kind string) bool { return kind == "mpi" })
+}
 
 // later are executors that this program does not have.
-var later = []string{"mpi", "cluster"}
+var later = []string{"cluster"}
 
 // checkExecutors refuses executors that Open does not know, before any work.
 func checkExecutors(specs []string) error {
@@ -32,6 +43,12 @@ func checkExecutors(specs []string) error {
 			return usagef("--on %s: serial takes no number of workers", spec)
 		case slices.Contains(specs[:i], spec):
 			return usagef("--on %s: named twice", spec)
+		}
+		if kind == "mpi" {
+			if err := mpi.CheckSpec(arg); err != nil || arg == "" && strings.Contains(spec, ":") {
+				return usagef("--on %s: write mpi, mpi:4, mpi:all (rank 0 works, too) or mpi:children (tasks run in children of the ranks)", spec)
+			}
+			continue
 		}
 		if strings.Contains(spec, ":") {
 			if _, err := parade.WorkerCount(kind, arg, 0); err != nil || arg == "" {
@@ -51,12 +68,32 @@ type opened struct {
 // checkJobs refuses n workers beside an executor that says their number itself.
 func checkJobs(spec string, n int) error {
 	switch {
+	case strings.HasPrefix(spec, "mpi"):
+		return usagef("--on %s: mpiexec -n says the number of workers; leave out --jobs, or write mpi:%d", spec, n)
 	case strings.Contains(spec, ":"):
 		return usagef("--on %s already says the number of workers; leave out --jobs", spec)
 	case spec == "serial" && n != 1:
 		return usagef("--on serial has one worker; leave out --jobs or take another executor")
 	}
 	return nil
+}
+
+// mpiWorkers is how many workers what follows "mpi:" comes to.
+func mpiWorkers(arg string) int {
+	n, all := 0, false
+	for word := range strings.SplitSeq(arg, ",") {
+		if k, err := strconv.Atoi(word); err == nil {
+			n = k
+		}
+		all = all || word == "all"
+	}
+	if n == 0 {
+		n, _ = mpi.Launched()
+		if !all {
+			n--
+		}
+	}
+	return max(1, n)
 }
 
 func openExecutor(ctx context.Context, spec string) (parade.Executor, error) {

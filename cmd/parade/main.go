@@ -12,13 +12,21 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/mpi"
 	_ "github.com/parade-go/parade/process"
 )
 
 func main() {
 	parade.Serve() // a worker goes no further
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	mpi.Keep()
+	code := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	if err := mpi.Finalize(); err != nil {
+		fmt.Fprintf(os.Stderr, "parade: %v\n", err)
+		code = max(code, exitFailure)
+	}
+	os.Exit(code)
 }

@@ -88,7 +88,7 @@ func jsonLines(ts *testscript.TestScript, neg bool, args []string) {
 func TestDemoLeavesNothing(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	dir := t.TempDir()
-	opts := demoOptions{out: dir, on: executorKinds, quick: true, seed: 1}
+	opts := demoOptions{out: dir, on: usualExecutors(), quick: true, seed: 1}
 	if err := runDemo(t.Context(), opts, io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}

@@ -445,6 +445,8 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 	switch {
 	case kind == "serial":
 		o.jobs.n = 1
+	case kind == "mpi":
+		o.jobs.n = mpiWorkers(number)
 	case counted:
 		o.jobs.n = 0
 		fmt.Sscan(number, &o.jobs.n) // checkExecutors has seen it
@@ -453,10 +455,10 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 	case o.jobs.n == 0:
 		o.jobs.n = mostJobs(kind)
 	}
-	if kind != "serial" && !counted {
+	if kind != "serial" && kind != "mpi" && !counted {
 		o.on = fmt.Sprintf("%s:%d", kind, o.jobs.n)
 	}
-	if kind == "processes" && (o.lineBuffer || o.ungroup) {
+	if (kind == "processes" || kind == "mpi") && (o.lineBuffer || o.ungroup) {
 		return usagef("%s is for commands that this process starts; take --on threads", printing[0])
 	}
 	if o.bar && o.noProgress {
