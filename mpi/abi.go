@@ -35,7 +35,6 @@ type abi struct {
 	statusSource, statusTag      int    // offsets in a status
 	threads                      [4]int // single, funneled, serialized, multiple
 	tagUB, universeSize          int    // keys of attributes
-	argvNull, errcodesIgnore     uintptr
 }
 
 // handle is a communicator, a request and so on: an address or a number, which

@@ -61,6 +61,10 @@ def measure():
         del before
 
 
+def show(value):
+    return "" if value is None else f"{value:,.1f}"
+
+
 def table(files):
     bars = {  # what the figure is compared with, and the bar
         "noop/batch=1": ("mpi4py.futures", 20),
@@ -88,7 +92,6 @@ def table(files):
                 ratio = f"{own / other:.2f} ({bar})"
             else:
                 ratio = f"{own:.2f} % ({bar} %)"
-            show = lambda v: "" if v is None else f"{v:,.1f}"
             print(f"{metric:18}{show(own):>14}{show(peer):>16}{show(raw):>14}   {ratio}")
 
 
