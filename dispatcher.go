@@ -91,6 +91,12 @@ type drainLink interface {
 	Drain()
 }
 
+// bulkLink is a link that sends large chunks side by side, from where they lie, and
+// so is the better for several batches in one Write.
+type bulkLink interface {
+	FlushSize() int // bytes of batches that should go into one Write
+}
+
 var (
 	errStubborn = errors.New("its task went on after the job had ended")
 	errStuck    = errors.New("a task that would not return left it unusable")

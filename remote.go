@@ -17,7 +17,7 @@ const (
 	// maxFrame bounds what a worker may send at once; memory is taken only as
 	// the bytes arrive.
 	maxFrame = 1 << 40
-	// flushAt is how many bytes of batches go into one write.
+	// flushAt is how many bytes of batches go into one write, but for a bulkLink.
 	flushAt = 256 << 10
 	// offerBytes surely fits into an empty socket.
 	offerBytes = 32 << 10
@@ -53,6 +53,7 @@ type remote struct {
 	tasks    int // handed out so far
 	large    wire.Buffer
 	lastTag  uint64 // of shared memory
+	flushAt  int    // bytes of batches in one write
 
 	mu       sync.Mutex
 	ended    bool
@@ -79,10 +80,14 @@ type flight struct {
 }
 
 func newRemote(d *Dispatcher, l Link) *remote {
-	return &remote{
+	r := &remote{
 		d: d, link: l, kicked: make(chan struct{}, 1), quit: make(chan struct{}),
-		known: map[uint32]bool{}, gone: make(chan struct{}),
+		known: map[uint32]bool{}, gone: make(chan struct{}), flushAt: flushAt,
 	}
+	if bulk, ok := l.(bulkLink); ok {
+		r.flushAt = bulk.FlushSize()
+	}
+	return r
 }
 
 func (r *remote) wake() {
@@ -160,7 +165,7 @@ func (r *remote) pump() error {
 // fill collects what should be sent now.
 func (r *remote) fill() error {
 	r.appendNotes(&r.buf)
-	for r.buf.Len() < flushAt && r.hasRoom() {
+	for r.buf.Len() < r.flushAt && r.hasRoom() {
 		run, b := r.pick()
 		if b == nil {
 			break

@@ -323,10 +323,13 @@ func (e *engine) await(r *request, giveUp <-chan struct{}) error {
 
 // pause lets others run between two looks, after so long a wait.
 func pause(wait time.Duration) {
-	if wait < longestPause {
+	switch {
+	case wait < spinTime:
 		runtime.Gosched()
-	} else {
-		time.Sleep(min(wait/pauseShare, longestPause))
+	case wait < 100*longestPause: // a large message is on its way
+		sleepShort(min(wait/pauseShare, longestPause/10))
+	default:
+		time.Sleep(longestPause)
 	}
 }
 

@@ -37,3 +37,9 @@ func (n *napper) set(d time.Duration) {
 }
 
 func (n *napper) close() { _ = n.file.Close() }
+
+// sleepShort holds up the thread, which for so short a time is cheaper than to leave it.
+func sleepShort(d time.Duration) {
+	at := unix.NsecToTimespec(d.Nanoseconds())
+	_ = unix.Nanosleep(&at, nil)
+}

@@ -32,3 +32,5 @@ func (n *napper) wake() {
 }
 
 func (n *napper) close() { n.timer.Stop() }
+
+func sleepShort(d time.Duration) { time.Sleep(d) }
