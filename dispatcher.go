@@ -48,6 +48,9 @@ type DispatcherConfig struct {
 	Grace time.Duration
 	// MaxTasks retires a worker after that many tasks; 0 never does.
 	MaxTasks int
+	// Build is the build that the workers must be; 0 is this program's, by
+	// [BuildID].
+	Build uint64
 	// Initializer, if not nil, runs in each worker before anything else, with
 	// the worker's number as input.
 	Initializer *Function[int, struct{}]
@@ -112,6 +115,9 @@ func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
 	}
 	if cfg.Grace <= 0 {
 		cfg.Grace = 2 * time.Second
+	}
+	if cfg.Build == 0 {
+		cfg.Build = BuildID()
 	}
 	d := &Dispatcher{cfg: cfg, stop: make(chan struct{})}
 	d.workers.Store(new([]*remote))
@@ -196,14 +202,9 @@ func (d *Dispatcher) offer(run *dispatch) {
 // newDispatch refuses jobs that other processes cannot run, and encodes what
 // they must know of one.
 func (d *Dispatcher) newDispatch(j *Job) (*dispatch, error) {
-	switch {
-	case j.unsent != nil:
-		return nil, j.unsent
-	case j.declared.late:
-		return nil, fmt.Errorf("%w: %q was declared after the first parade.Open, so worker processes do not have it; declare it in a package-level variable", ErrNotDeclared, j.run.name)
+	if err := j.leave(); err != nil {
+		return nil, err
 	}
-	j.remote = true
-	j.run.shares = j.set.batch == 0
 	run := &dispatch{job: j, using: map[*remote]int{}}
 	appendRun(&run.head, &j.run)
 	if j.bound == nil {
@@ -238,6 +239,21 @@ func (d *Dispatcher) newDispatch(j *Job) (*dispatch, error) {
 		}
 	}
 	return run, nil
+}
+
+// leave readies a job for other processes, or says why they cannot run it.
+func (j *Job) leave() error {
+	switch {
+	case j.relay != nil:
+		return nil
+	case j.unsent != nil:
+		return j.unsent
+	case j.declared.late:
+		return fmt.Errorf("%w: %q was declared after the first parade.Open, so worker processes do not have it; declare it in a package-level variable", ErrNotDeclared, j.run.name)
+	}
+	j.remote = true
+	j.run.shares = j.set.batch == 0
+	return nil
 }
 
 // admit lets workers see a job.

@@ -348,9 +348,9 @@ func (s *scenario) verify(t *rapid.T, out []int, err error, r *parade.Report) {
 	}
 }
 
-// TestDispatcher runs random jobs on workers that are lost at random.
-func TestDispatcher(t *testing.T) {
-	restoreLog(t)
+// setRapid bounds what rapid does.
+func setRapid(t *testing.T) {
+	t.Helper()
 	// The message has the seed; a file would only lie about. With the race
 	// detector the usual 100 rounds take too long: -rapid.checks has more.
 	settings := map[string]string{"rapid.nofailfile": "true"}
@@ -362,6 +362,12 @@ func TestDispatcher(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestDispatcher runs random jobs on workers that are lost at random.
+func TestDispatcher(t *testing.T) {
+	restoreLog(t)
+	setRapid(t)
 	for _, tc := range []struct {
 		name               string
 		cuts, kills, blind bool

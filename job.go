@@ -23,10 +23,12 @@ type Job struct {
 	declared *declared // nil for a closure
 	unsent   error     // why the function cannot leave this process
 	bound    func(*wire.Buffer) error
-	remote   bool         // sizes in bytes matter
-	step     func()       // on serial, moves a stream's inputs and results between tasks
-	ledger   *ledger      // where results are kept; nil without a journal
-	recall   func() error // before the first task, takes the results that the ledger has
+	remote   bool          // sizes in bytes matter
+	target   time.Duration // how long a batch should take, if longer than usual
+	step     func()        // on serial, moves a stream's inputs and results between tasks
+	ledger   *ledger       // where results are kept; nil without a journal
+	recall   func() error  // before the first task, takes the results that the ledger has
+	relay    *relayData    // of a job of another program
 	started  time.Time
 	finished chan struct{}
 	cancel   context.CancelCauseFunc
@@ -53,9 +55,9 @@ type Job struct {
 // data is the typed end of a job: where inputs come from and results go. Its
 // methods are called with the job locked.
 type data interface {
-	cut(first, n int, maxBytes int64) (w work, bytes int64) // at least one input, at most n
-	deliver(first int, w work, lo, hi int)                  // w's tasks [lo, hi) have results; its task 0 is number first
-	fail(e *TaskError)
+	cut(next, n int, maxBytes int64) (first int, w work, bytes int64) // at least one input, at most n; first is its number
+	deliver(first int, w work, lo, hi int)                            // w's tasks [lo, hi) have results; its task 0 is number first
+	fail(w work, e *TaskError)
 	full() bool // results must be taken before more work is handed out
 }
 
@@ -273,8 +275,8 @@ func (j *Job) takeNext(workers, limit int) *batch {
 	if len(j.passed) > 0 {
 		end = j.passed[0].First
 	}
-	w, bytes := j.data.cut(j.next, min(n, end-j.next), maxBytes)
-	b := &batch{job: j, first: j.next, work: w, attempt: 1, bytes: bytes}
+	first, w, bytes := j.data.cut(j.next, min(n, end-j.next), maxBytes)
+	b := &batch{job: j, first: first, work: w, attempt: 1, bytes: bytes}
 	j.next += w.len()
 	j.skip()
 	return j.hand(b)
@@ -297,7 +299,7 @@ func (j *Job) batchSize(workers int) int {
 	}
 	// Towards the target, but no faster than the measurements can follow, and
 	// with enough left at the end for all workers to finish together.
-	n := min(int(batchTarget/j.tempo.perTask), 8*j.tempo.largest, maxBatchTasks)
+	n := min(int(max(j.target, batchTarget)/j.tempo.perTask), 8*j.tempo.largest, maxBatchTasks)
 	if j.set.workers > 0 {
 		workers = min(workers, j.set.workers)
 	}
@@ -335,6 +337,9 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 	defer j.unlock()
 	j.running -= w.len()
 	j.tally.add(b, o, worker)
+	if j.relay != nil {
+		j.relay.account(w, &o, worker)
+	}
 	if j.ended {
 		return
 	}
@@ -364,7 +369,9 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 		return
 	}
 	if o.ran < w.len() {
-		j.again(b.slice(o.ran, w.len()))
+		if j.relay == nil || !j.relay.giveBack(w, o.ran) {
+			j.again(b.slice(o.ran, w.len()))
+		}
 	}
 	j.endIfDone()
 	if len(j.redo) > 0 {
@@ -384,10 +391,14 @@ func (j *Job) deliver(b *batch, w work, lo, hi int) {
 // many. It is called with the job locked.
 func (j *Job) fail(b *batch, f failure, worker string) {
 	j.tally.failed++
-	j.data.fail(&TaskError{
+	e := &TaskError{
 		Func: j.run.name, Index: b.first + f.offset, Attempt: b.attempt,
 		Worker: worker, Kind: f.kind, Err: f.err, Stack: f.stack,
-	})
+	}
+	if f.attempt > 0 { // it was tried elsewhere
+		e.Attempt, e.Worker = f.attempt, f.worker
+	}
+	j.data.fail(b.work, e)
 	if j.set.maxFailed > 0 && j.tally.failed >= j.set.maxFailed {
 		j.end()
 	}

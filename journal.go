@@ -245,7 +245,7 @@ func (l *ledger) record(first int, w work, o *outcome) error {
 			sum := w.inputSum(k)
 			if sum.err == nil {
 				s.wire.Reset()
-				_, sum.err = w.encodeResults(&s.wire, k, k+1)
+				_, sum.err = w.encodeResults(&s.wire, k, k+1, false)
 			}
 			if sum.err != nil {
 				bad = append(bad, failure{offset: k, kind: Unsendable, err: fmt.Errorf("%w to a journal: %w", ErrEncode, sum.err)})

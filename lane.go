@@ -30,6 +30,7 @@ type run struct {
 	timeout time.Duration
 	stopAt  int  // failures after which a batch is not worth finishing; 0: never
 	shares  bool // a batch that turns out slow gives back what others could run
+	apart   bool // each value is a message of its own
 }
 
 // outcome is what became of a batch.
@@ -48,6 +49,9 @@ type failure struct {
 	kind   Kind
 	err    error
 	stack  string
+
+	attempt int    // 0: the batch's
+	worker  string // "": the batch's
 }
 
 // Status says which task a worker is running, to whoever is left to ask. It

@@ -148,9 +148,9 @@ func (d *mapData[A, R]) recall(j *Job) error {
 	return nil
 }
 
-func (d *mapData[A, R]) cut(first, n int, maxBytes int64) (work, int64) {
+func (d *mapData[A, R]) cut(first, n int, maxBytes int64) (int, work, int64) {
 	n, bytes := d.f.in.Prefix(d.in[first:first+n], maxBytes)
-	return d.f.work(d.in[first : first+n : first+n]), bytes
+	return first, d.f.work(d.in[first : first+n : first+n]), bytes
 }
 
 func (d *mapData[A, R]) deliver(first int, w work, lo, hi int) {
@@ -160,8 +160,8 @@ func (d *mapData[A, R]) deliver(first int, w work, lo, hi int) {
 	}
 }
 
-func (d *mapData[A, R]) fail(e *TaskError) { d.failed = append(d.failed, e) }
-func (d *mapData[A, R]) full() bool        { return false }
+func (d *mapData[A, R]) fail(_ work, e *TaskError) { d.failed = append(d.failed, e) }
+func (d *mapData[A, R]) full() bool                { return false }
 
 func (d *mapData[A, R]) unfinished(known int) []Range {
 	var ranges []Range

@@ -1,6 +1,7 @@
 package parade
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -27,7 +28,7 @@ const (
 )
 
 // protocolVersion is part of hello; both ends must agree.
-const protocolVersion = 1
+const protocolVersion = 2
 
 // segmentFrom is the size from which a bound argument goes by shared memory.
 const segmentFrom = 64 << 10
@@ -46,15 +47,16 @@ func appendHello(b *wire.Buffer) {
 	b.EndFrame(m)
 }
 
-func checkHello(r *wire.Reader) error {
+// checkHello refuses a worker that is not of the wanted build.
+func checkHello(r *wire.Reader, want uint64) error {
 	version, build := r.Uvarint(), r.Uint64()
 	switch {
 	case r.Err() != nil:
 		return r.Err()
 	case version != protocolVersion:
 		return fmt.Errorf("worker speaks protocol %d, this program %d; run the same build on both sides", version, protocolVersion)
-	case build != BuildID():
-		return fmt.Errorf("worker is build %016x, this program is build %016x; run the same build on both sides", build, BuildID())
+	case build != want:
+		return fmt.Errorf("worker is build %016x, this program is build %016x; run the same build on both sides", build, want)
 	}
 	return nil
 }
@@ -65,18 +67,27 @@ func appendRun(b *wire.Buffer, r *run) {
 	b.Uint64(r.seed)
 	b.Uint64(uint64(r.timeout))
 	b.Uvarint(uint64(r.stopAt))
-	var shares uint8
+	var flags uint8
 	if r.shares {
-		shares = 1
+		flags |= runShares
 	}
-	b.Uint8(shares)
+	if r.apart {
+		flags |= runApart
+	}
+	b.Uint8(flags)
 }
 
+// Flags of a job.
+const (
+	runShares = 1 << iota
+	runApart
+)
+
 func decodeRun(rd *wire.Reader) run {
-	return run{
-		name: rd.String(), seed: rd.Uint64(), timeout: time.Duration(rd.Uint64()),
-		stopAt: int(rd.Uvarint()), shares: rd.Uint8() == 1,
-	}
+	r := run{name: rd.String(), seed: rd.Uint64(), timeout: time.Duration(rd.Uint64()), stopAt: int(rd.Uvarint())}
+	flags := rd.Uint8()
+	r.shares, r.apart = flags&runShares != 0, flags&runApart != 0
+	return r
 }
 
 // How a batch came back.
@@ -93,12 +104,12 @@ func appendGarbled(b *wire.Buffer, err error) {
 
 // appendOutcome appends an outcome and the results of the tasks that ran and
 // did not fail. A result that cannot be encoded makes its task fail.
-func appendOutcome(b *wire.Buffer, w work, o *outcome) {
+func appendOutcome(b *wire.Buffer, w work, o *outcome, apart bool) {
 	start := time.Now()
 	mark := b.Mark()
 	for {
 		appendOutcomeHead(b, o)
-		bad := appendResults(b, w, o)
+		bad := appendResults(b, w, o, apart)
 		if len(bad) == 0 {
 			break
 		}
@@ -112,10 +123,10 @@ func appendOutcome(b *wire.Buffer, w work, o *outcome) {
 
 // appendResults returns the failures of results that cannot be encoded; what
 // it has appended is then of no use.
-func appendResults(b *wire.Buffer, w work, o *outcome) (bad []failure) {
+func appendResults(b *wire.Buffer, w work, o *outcome, apart bool) (bad []failure) {
 	for lo, hi := range o.sound() {
 		for lo < hi {
-			n, err := w.encodeResults(b, lo, hi)
+			n, err := w.encodeResults(b, lo, hi, apart)
 			lo += n
 			if err != nil {
 				bad = append(bad, failure{offset: lo, kind: Unsendable, err: err})
@@ -151,7 +162,11 @@ func appendOutcomeHead(b *wire.Buffer, o *outcome) {
 		b.Uvarint(uint64(f.offset))
 		b.Uint8(uint8(f.kind))
 		b.String(f.stack)
-		wire.AppendError(b, f.err)
+		b.Uvarint(uint64(f.attempt))
+		b.String(f.worker)
+		var e wire.Buffer // a message of its own, for who does not know its types
+		wire.AppendError(&e, f.err)
+		b.Blob(&e)
 	}
 }
 
@@ -177,7 +192,7 @@ func (e *garbledError) Unwrap() error { return e.error }
 
 // decodeOutcome reads an outcome, and its results into w. After a
 // *garbledError the connection is still good.
-func decodeOutcome(r *wire.Reader, w work) (o outcome, err error) {
+func decodeOutcome(r *wire.Reader, w work, apart bool) (o outcome, err error) {
 	switch r.Uint8() {
 	case batchRun:
 	case batchGarbled:
@@ -199,10 +214,18 @@ func decodeOutcome(r *wire.Reader, w work) (o outcome, err error) {
 		return o, fmt.Errorf("outcome of %d tasks with %d failures for a batch of %d", o.ran, failures, w.len())
 	}
 	for last := -1; failures > 0; failures-- {
-		f := failure{offset: int(r.Uvarint()), kind: Kind(r.Uint8()), stack: r.String()}
-		f.err = wire.DecodeError(r)
+		f := failure{offset: int(r.Uvarint()), kind: Kind(r.Uint8()), stack: r.String(), attempt: int(r.Uvarint()), worker: r.String()}
+		encoded := r.Blob()
 		if r.Err() != nil {
 			return o, r.Err()
+		}
+		if _, relayed := w.(*relayed); relayed {
+			f.err = wire.NewOpaqueError(bytes.Clone(encoded))
+		} else {
+			e := wire.NewReader(encoded, false)
+			if f.err = wire.DecodeError(e); e.Err() != nil {
+				return o, e.Err()
+			}
 		}
 		if f.offset <= last || f.offset >= o.ran {
 			return o, fmt.Errorf("outcome names failed task %d of %d", f.offset, o.ran)
@@ -211,7 +234,7 @@ func decodeOutcome(r *wire.Reader, w work) (o outcome, err error) {
 		o.failures = append(o.failures, f)
 	}
 	for lo, hi := range o.sound() {
-		if err := w.decodeResults(r, lo, hi); err != nil {
+		if err := w.decodeResults(r, lo, hi, apart); err != nil {
 			return o, &garbledError{fmt.Errorf("decoding the result: %w", err)}
 		}
 	}

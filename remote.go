@@ -365,7 +365,7 @@ func encodeBatch(buf *wire.Buffer, b *batch) bool {
 		buf.Uvarint(uint64(b.first))
 		buf.Uvarint(uint64(b.attempt))
 		buf.Uvarint(uint64(b.work.len()))
-		n, err := b.work.encodeInputs(buf)
+		n, err := b.work.encodeInputs(buf, b.job.run.apart)
 		if err == nil {
 			return true
 		}
@@ -494,7 +494,7 @@ func (r *remote) handle(h wire.Header, rd *wire.Reader) error {
 		return r.settle(h, rd)
 	case framePong:
 	case frameHello:
-		if err := checkHello(rd); err != nil {
+		if err := checkHello(rd, r.d.cfg.Build); err != nil {
 			return &fatalError{err}
 		}
 		r.greeted.Store(true)
@@ -533,7 +533,7 @@ func (r *remote) settle(h wire.Header, rd *wire.Reader) error {
 	r.mu.Unlock()
 
 	start := time.Now()
-	o, err := decodeOutcome(rd, f.batch.work)
+	o, err := decodeOutcome(rd, f.batch.work, f.run.job.run.apart)
 	var garbled *garbledError
 	if err != nil && !errors.As(err, &garbled) {
 		return fmt.Errorf("outcome of batch %d: %w", h.Seq, err)

@@ -313,7 +313,7 @@ func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 		err = fmt.Errorf("batch of %d tasks in %d bytes", n, rd.Len())
 	}
 	if err == nil {
-		w, err = r.factory(rd, int(n))
+		w, err = r.factory(rd, int(n), r.apart)
 	}
 	if err != nil {
 		s.end.Status.index.Store(0)
@@ -324,7 +324,7 @@ func (s *server) execute(l *lane, m message, rd *wire.Reader) (alive bool) {
 	return l.execute(&r.run, w, first, attempt, func(w work, o outcome) {
 		o.codec = decoding
 		s.end.Status.index.Store(decodingBatch) // encoding may kill as well
-		s.reply(m, func(b *wire.Buffer) { appendOutcome(b, w, &o) }, o.user > flushAfter)
+		s.reply(m, func(b *wire.Buffer) { appendOutcome(b, w, &o, r.apart) }, o.user > flushAfter)
 		s.end.Status.index.Store(0)
 	})
 }

@@ -177,7 +177,7 @@ type streamData[A, R any] struct {
 	resultAvg int64         // bytes of a result, about
 }
 
-func (s *streamData[A, R]) cut(_, n int, maxBytes int64) (work, int64) {
+func (s *streamData[A, R]) cut(next, n int, maxBytes int64) (int, work, int64) {
 	if s.resultAvg > 0 { // no more than the results' room allows
 		room := s.bytes - s.unread - int64(s.job.running)*s.resultAvg
 		n = int(min(int64(n), max(1, room/s.resultAvg)))
@@ -185,7 +185,7 @@ func (s *streamData[A, R]) cut(_, n int, maxBytes int64) (work, int64) {
 	n, bytes := s.f.in.Prefix(s.pending[:n], maxBytes)
 	in := s.pending[:n:n]
 	s.pending = s.pending[n:]
-	return s.f.work(in), bytes
+	return next, s.f.work(in), bytes
 }
 
 func (s *streamData[A, R]) deliver(first int, w work, lo, hi int) {
@@ -201,7 +201,7 @@ func (s *streamData[A, R]) deliver(first int, w work, lo, hi int) {
 	s.put(segment[R]{first: first + lo, values: t.out[lo:hi], bytes: bytes})
 }
 
-func (s *streamData[A, R]) fail(e *TaskError) {
+func (s *streamData[A, R]) fail(_ work, e *TaskError) {
 	s.held -= s.settled(e.Index, e.Index+1)
 	s.put(segment[R]{first: e.Index, err: e})
 }

@@ -17,21 +17,24 @@ type work interface {
 	run(ctx context.Context, k int) error // runs task k and keeps its result
 	slice(lo, hi int) work                // the tasks [lo, hi), to be run afresh
 	resultBytes(lo, hi int) int64
-	encodeInputs(*wire.Buffer) (n int, err error) // n < len: the input at n is at fault
-	encodeResults(b *wire.Buffer, lo, hi int) (n int, err error)
-	decodeResults(r *wire.Reader, lo, hi int) error
+	// Values follow one another, or apart, each as a message of its own, so that a
+	// process that does not know their types can take some of them.
+	encodeInputs(b *wire.Buffer, apart bool) (n int, err error) // n < len: the input at n is at fault
+	encodeResults(b *wire.Buffer, lo, hi int, apart bool) (n int, err error)
+	decodeResults(r *wire.Reader, lo, hi int, apart bool) error
 	sumInputs()              // before they run, for a journal
 	inputSum(k int) inputSum // as it was then
 	detach(k int) work       // with the results of [0, k), out of reach of task k, which still runs
+	part(lo, hi int) work    // the tasks [lo, hi) with their results
 }
 
 // workFactory makes the work of one batch in a worker process.
-type workFactory func(r *wire.Reader, n int) (work, error)
+type workFactory func(r *wire.Reader, n int, apart bool) (work, error)
 
 func (f *Function[A, R]) factory() workFactory {
-	return func(r *wire.Reader, n int) (work, error) {
+	return func(r *wire.Reader, n int, apart bool) (work, error) {
 		in := make([]A, n)
-		if err := f.in.Decode(r, in); err != nil {
+		if err := decodeValues(f.in, r, in, apart); err != nil {
 			return nil, err
 		}
 		return f.work(in), nil
@@ -106,16 +109,58 @@ func total[T any](c wire.Codec[T], vs []T) int64 {
 	return bytes
 }
 
-func (t *tasks[A, R]) encodeInputs(b *wire.Buffer) (int, error) {
-	return t.f.in.AppendUpTo(b, t.in, math.MaxInt)
+func (t *tasks[A, R]) encodeInputs(b *wire.Buffer, apart bool) (int, error) {
+	return appendValues(t.f.in, b, t.in, apart)
 }
 
-func (t *tasks[A, R]) encodeResults(b *wire.Buffer, lo, hi int) (int, error) {
-	return t.f.out.AppendUpTo(b, t.out[lo:hi], math.MaxInt)
+func (t *tasks[A, R]) encodeResults(b *wire.Buffer, lo, hi int, apart bool) (int, error) {
+	return appendValues(t.f.out, b, t.out[lo:hi], apart)
 }
 
-func (t *tasks[A, R]) decodeResults(r *wire.Reader, lo, hi int) error {
-	return t.f.out.Decode(r, t.out[lo:hi])
+func (t *tasks[A, R]) decodeResults(r *wire.Reader, lo, hi int, apart bool) error {
+	return decodeValues(t.f.out, r, t.out[lo:hi], apart)
+}
+
+// appendValues appends vs and returns how many it could encode.
+func appendValues[T any](c wire.Codec[T], b *wire.Buffer, vs []T, apart bool) (int, error) {
+	if !apart {
+		return c.AppendUpTo(b, vs, math.MaxInt)
+	}
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	for i := range vs {
+		s.wire.Reset()
+		if err := c.Append(&s.wire, vs[i:i+1]); err != nil {
+			return i, err
+		}
+		b.Blob(&s.wire)
+	}
+	return len(vs), nil
+}
+
+func decodeValues[T any](c wire.Codec[T], r *wire.Reader, vs []T, apart bool) error {
+	if !apart {
+		return c.Decode(r, vs)
+	}
+	var one wire.Reader
+	for i := range vs {
+		one.Init(r.Blob(), r.Alias())
+		if r.Err() != nil {
+			return r.Err()
+		}
+		if err := c.Decode(&one, vs[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tasks[A, R]) part(lo, hi int) work {
+	p := &tasks[A, R]{f: t.f, in: t.in[lo:hi:hi], out: t.out[lo:hi:hi]}
+	if t.sums != nil {
+		p.sums = t.sums[lo:hi]
+	}
+	return p
 }
 
 func (t *tasks[A, R]) detach(k int) work {

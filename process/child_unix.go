@@ -77,12 +77,15 @@ func (e *Executor) startChild(number int, name string) (*child, error) {
 		return nil, errors.Join(err, c.status.Close())
 	}
 
-	program, err := executable()
-	if err != nil {
-		return nil, errors.Join(err, c.status.Close())
+	program, args := e.cfg.Program, e.cfg.Args
+	if program == "" {
+		if program, err = executable(); err != nil {
+			return nil, errors.Join(err, c.status.Close())
+		}
+		args = os.Args
 	}
 	c.cmd = &exec.Cmd{
-		Path: program, Args: os.Args, Stdout: outWrite, Stderr: errWrite,
+		Path: program, Args: args, Dir: e.cfg.Dir, Stdout: outWrite, Stderr: errWrite,
 		Env:         append(os.Environ(), e.environment(c.name)...),
 		ExtraFiles:  []*os.File{frameEnd, shareEnd, c.status.File()},
 		SysProcAttr: childAttributes(),
@@ -106,7 +109,8 @@ func (e *Executor) startChild(number int, name string) (*child, error) {
 }
 
 func (e *Executor) environment(name string) []string {
-	env := append(cores.ThreadEnv(e.cfg.Threads), workerVariable+"="+name)
+	env := append(cores.ThreadEnv(e.cfg.Threads), e.cfg.Env...)
+	env = append(env, workerVariable+"="+name)
 	if e.cfg.MemoryLimit > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		// The garbage collector works harder before the limit strikes.
 		env = append(env, fmt.Sprintf("GOMEMLIMIT=%d", e.cfg.MemoryLimit/10*9))

@@ -30,7 +30,7 @@ func open(cfg Config) (*Executor, error) {
 	}}
 	e.dispatcher = parade.NewDispatcher(parade.DispatcherConfig{
 		Workers: cfg.Workers, Heartbeat: cfg.Heartbeat, Missed: cfg.Missed, Grace: cfg.Grace,
-		MaxTasks: cfg.MaxTasks, Initializer: cfg.Initializer, Gone: e.gone,
+		MaxTasks: cfg.MaxTasks, Initializer: cfg.Initializer, Build: cfg.Build, Gone: e.gone,
 	})
 	for number := range cfg.Workers {
 		if err := e.start(number); err != nil {
@@ -65,7 +65,7 @@ func (e *Executor) Close() error {
 }
 
 func (e *Executor) start(number int) error {
-	c, err := e.startChild(number, fmt.Sprintf("processes/%d", number))
+	c, err := e.startChild(number, fmt.Sprintf("%s/%d", e.cfg.Name, number))
 	if err != nil {
 		return fmt.Errorf("process: starting worker %d: %w", number, err)
 	}

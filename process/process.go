@@ -61,6 +61,17 @@ type Config struct {
 	// Initializer runs in each child before its first task, with the child's
 	// number, from 0, as input. It may take as long as it needs.
 	Initializer *parade.Function[int, struct{}]
+	// Program is the executable that the children run instead of this
+	// program, with the arguments Args (the first is its name), in Dir unless that is
+	// "", with Env added to this program's environment. Build is its
+	// [parade.BuildID]. Only jobs of a [parade.Relay] can then be run.
+	Program string
+	Args    []string
+	Dir     string
+	Env     []string
+	Build   uint64
+	// Name is what the workers' names begin with; "" is "processes".
+	Name string
 	// Stdout and Stderr get what the children print, a line at a time; nil is
 	// this program's own.
 	Stdout, Stderr io.Writer
@@ -105,6 +116,9 @@ func (cfg *Config) complete() {
 	}
 	if cfg.Missed <= 0 {
 		cfg.Missed = 5
+	}
+	if cfg.Name == "" {
+		cfg.Name = "processes"
 	}
 	if cfg.Stdout == nil {
 		cfg.Stdout = os.Stdout

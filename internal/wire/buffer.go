@@ -168,6 +168,26 @@ func (b *Buffer) AppendTo(dst []byte) []byte {
 	return dst
 }
 
+// Blob appends a message of its own, which Reader.Blob gives back: its length, zeros
+// up to a multiple of 64 when it may hold a block, and a copy of its bytes.
+func (b *Buffer) Blob(m *Buffer) {
+	b.beginBlob(m.Len())
+	b.buf = m.AppendTo(b.buf)
+}
+
+// BlobOf appends a message that is there already. From 32 KiB on, p is referenced.
+func (b *Buffer) BlobOf(p []byte) {
+	b.beginBlob(len(p))
+	b.Raw(p)
+}
+
+func (b *Buffer) beginBlob(size int) {
+	b.Uvarint(uint64(size))
+	if size >= alignFrom {
+		b.Align(64)
+	}
+}
+
 // Raw appends p as it is. From 32 KiB on, p is referenced.
 func (b *Buffer) Raw(p []byte) {
 	if len(p) >= referFrom {

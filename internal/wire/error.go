@@ -38,6 +38,10 @@ func AppendError(b *Buffer, err error) {
 		b.Uint8(0)
 		return
 	}
+	if e, ok := err.(*OpaqueError); ok { //nolint:errorlint // wrapped, it is a message like any other
+		b.Raw(e.encoded)
+		return
+	}
 	b.Uint8(1)
 	b.String(messageOf(err))
 	reg := declared.Load()
@@ -84,6 +88,22 @@ func appendValues(b *Buffer, reg *registry, err error, left *int) bool {
 		appendValues(b, reg, e, left)
 	}
 	return false
+}
+
+// OpaqueError is an error on its way between two other processes, whose types this one
+// need not know. AppendError passes it on as it came.
+type OpaqueError struct{ encoded []byte }
+
+// NewOpaqueError takes what AppendError wrote in another process.
+func NewOpaqueError(encoded []byte) *OpaqueError { return &OpaqueError{encoded} }
+
+// Error returns the text that the error had in its own process.
+func (e *OpaqueError) Error() string {
+	r := NewReader(e.encoded, false)
+	if !r.bool() {
+		return "no error"
+	}
+	return r.String()
 }
 
 // isNil reports whether v is a nil pointer, whose methods are likely to panic.

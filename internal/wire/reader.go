@@ -126,6 +126,23 @@ func (r *Reader) Bytes() []byte {
 	return r.take(int(n))
 }
 
+// Blob reads what Buffer.Blob wrote. The result is a view into the message, to be read
+// by a Reader of its own.
+func (r *Reader) Blob() []byte {
+	n := r.Uvarint()
+	if n >= alignFrom {
+		r.Align(64)
+	}
+	if n > uint64(r.Len()) {
+		r.short(n)
+		return nil
+	}
+	return r.take(int(n))
+}
+
+// Alias reports whether what is read may be kept as a view into the message.
+func (r *Reader) Alias() bool { return r.alias }
+
 // Align skips the padding that Buffer.Align wrote.
 func (r *Reader) Align(n int) { r.take(-r.off & (n - 1)) }
 

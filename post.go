@@ -1,0 +1,257 @@
+package parade
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/parade-go/parade/internal/wire"
+)
+
+// postTarget is how long the tasks of a parcel should take: a queue costs more
+// than a pipe.
+const postTarget = 10 * time.Millisecond
+
+// Post is a job as an executor sees it that has no workers of its own, but hands
+// tasks to a queue: parcels go out, answers come in, in any order and more than
+// once. It is safe for concurrent use. At the other end is a [Relay].
+type Post struct {
+	job         *Job
+	head, bound []byte
+
+	encoding sync.Mutex // held while inputs are read
+	mu       sync.Mutex
+	out      []*voyage // by first, without those that have been answered wholly
+}
+
+// voyage is a batch whose answer has not come.
+type voyage struct {
+	batch    *batch
+	left     int
+	answered []bool // nil: none
+}
+
+// Posted is a parcel on its way.
+type Posted struct {
+	First, Len int
+	Data       []byte        // for ParseParcel
+	Expect     time.Duration // how long it should take; 0: nobody knows
+}
+
+// Post readies the job for a queue. It refuses a job that other processes cannot
+// run. wake is called when Next may have something again; the job is locked then,
+// so that wake must not block.
+func (j *Job) Post(wake func()) (*Post, error) {
+	if j.relay != nil {
+		return nil, errRelayed
+	}
+	if err := j.leave(); err != nil {
+		return nil, err
+	}
+	j.run.apart = true
+	// A task that takes its slot's time may keep others from it, and what
+	// one of so few workers gives back nobody else may take.
+	j.run.shares = j.run.shares && j.set.workers == 0
+	j.target = postTarget
+	p := &Post{job: j}
+	var head, bound wire.Buffer
+	appendRun(&head, &j.run)
+	head.Uvarint(uint64(j.set.retries))
+	head.Uvarint(uint64(j.set.crashes))
+	if j.bound == nil {
+		head.Uint8(0)
+	} else {
+		head.Uint8(1)
+		if err := j.bound(&bound); err != nil {
+			return nil, fmt.Errorf("%w: the argument bound to %q: %w", ErrEncode, j.run.name, err)
+		}
+		p.bound = bound.AppendTo(make([]byte, 0, bound.Len()))
+	}
+	p.head = head.AppendTo(nil)
+	j.mu.Lock()
+	j.onWork = wake
+	j.mu.Unlock()
+	return p, nil
+}
+
+// Head is what a [Relay] must know of the job.
+func (p *Post) Head() []byte { return p.head }
+
+// Bound is the encoded bound argument; ok is false without one.
+func (p *Post) Bound() (encoded []byte, ok bool) { return p.bound, p.job.bound != nil }
+
+// Limit is how many workers the caller allows, 0 for all.
+func (p *Post) Limit() int { return p.job.set.workers }
+
+// Done is closed when the job has ended. Parcels that are out are then of no use.
+func (p *Post) Done() <-chan struct{} { return p.job.finished }
+
+// Stop ends the job because it cannot be run.
+func (p *Post) Stop(err error) { p.job.stop(err) }
+
+// Out is how many parcels have not been answered wholly.
+func (p *Post) Out() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.out)
+}
+
+// Next returns the next parcel for one of so many workers, or nil when there is
+// nothing to hand out now. Once the job has ended and Next has returned, nobody reads
+// its inputs any more.
+func (p *Post) Next(workers int) *Posted {
+	p.encoding.Lock()
+	defer p.encoding.Unlock()
+	for {
+		b := p.job.take(workers, math.MaxInt)
+		if b == nil {
+			return nil
+		}
+		var buf wire.Buffer
+		if p.job.over() {
+			return nil // its inputs are the caller's again
+		}
+		if !encodeBatch(&buf, b) {
+			continue
+		}
+		data := buf.AppendTo(make([]byte, 0, buf.Len()))
+		p.job.sent(int64(len(data)))
+		p.mu.Lock()
+		i, _ := slices.BinarySearchFunc(p.out, b.first, byFirst)
+		p.out = slices.Insert(p.out, i, &voyage{batch: b, left: b.work.len()})
+		p.mu.Unlock()
+		return &Posted{First: b.first, Len: b.work.len(), Data: data, Expect: b.expect}
+	}
+}
+
+func byFirst(v *voyage, first int) int { return cmp.Compare(v.batch.first, first) }
+
+// Settle takes an answer. What had been answered before is passed over, so that
+// a task whose parcel came to two engines counts once. An error means that the answer is
+// damaged.
+func (p *Post) Settle(answer []byte) error {
+	rd := wire.NewReader(answer, true)
+	switch rd.Uint8() {
+	case answerOutcome:
+	case answerRefusal:
+		err := wire.DecodeError(rd)
+		if rd.Err() != nil {
+			return rd.Err()
+		}
+		p.job.stop(err)
+		return nil
+	default:
+		return errors.New("answer of unknown form")
+	}
+	first, n, retries, lost, worker := rd.Uvarint(), rd.Uvarint(), rd.Uvarint(), rd.Uvarint(), rd.String()
+	if err := rd.Err(); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	if n == 0 || n > maxBatchTasks || first > 1<<53 {
+		return fmt.Errorf("answer for %d tasks from %d on: it is damaged", n, first)
+	}
+	v := p.find(int(first), int(n))
+	if v == nil {
+		return nil // a duplicate
+	}
+	b := v.batch
+	lo, hi := int(first)-b.first, int(first)+int(n)-b.first
+	w := b.work.slice(lo, hi)
+	o, err := decodeOutcome(rd, w, true)
+	var garbled *garbledError
+	if errors.As(err, &garbled) {
+		// The types are the same at both ends, so this is a value of the
+		// user's that reads otherwise than it was written.
+		o = outcome{ran: int(n)}
+		for k := range int(n) {
+			o.failures = append(o.failures, failure{offset: k, kind: Unsendable, err: fmt.Errorf("%w: %w", ErrEncode, garbled)})
+		}
+	} else if err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	if o.ran != int(n) {
+		return fmt.Errorf("answer for %d tasks of which %d ran: it is damaged", n, o.ran)
+	}
+	o.bytesIn = int64(len(answer))
+	p.job.heard(int(retries), int(lost))
+	for _, run := range p.claim(v, lo, hi) {
+		sub := b.slice(run.First, run.First+run.Len)
+		sub.failed = math.MaxInt // it has been tried again where it was run
+		if run.First == lo && run.Len == hi-lo {
+			p.job.settle(sub, w, o, worker)
+			break
+		}
+		from := run.First - lo
+		part := outcome{ran: run.Len, user: o.user * time.Duration(run.Len) / time.Duration(hi-lo)}
+		for _, f := range o.failures {
+			if f.offset >= from && f.offset < from+run.Len {
+				f.offset -= from
+				part.failures = append(part.failures, f)
+			}
+		}
+		p.job.settle(sub, w.part(from, from+run.Len), part, worker)
+	}
+	return nil
+}
+
+// heard notes what an answer tells of tries elsewhere.
+func (j *Job) heard(retries, lost int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tally.retries += retries
+	j.tally.lost += lost
+}
+
+// find returns the voyage with these tasks, nil if they have been answered.
+func (p *Post) find(first, n int) *voyage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, found := slices.BinarySearchFunc(p.out, first, byFirst)
+	if !found {
+		i--
+	}
+	if i < 0 || first+n > p.out[i].batch.first+p.out[i].batch.work.len() {
+		return nil
+	}
+	return p.out[i]
+}
+
+// claim marks the tasks [lo, hi) of a voyage as answered, and returns those that were
+// not before.
+func (p *Post) claim(v *voyage, lo, hi int) (fresh []Range) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := v.batch.work.len()
+	if v.left == 0 {
+		return nil
+	}
+	if v.answered == nil && hi-lo < n {
+		v.answered = make([]bool, n)
+	}
+	if v.answered == nil {
+		fresh = []Range{{First: lo, Len: hi - lo}}
+		v.left = 0
+	}
+	for k := lo; k < hi && v.answered != nil; k++ {
+		if v.answered[k] {
+			continue
+		}
+		v.answered[k] = true
+		v.left--
+		if last := len(fresh) - 1; last >= 0 && fresh[last].First+fresh[last].Len == k {
+			fresh[last].Len++
+		} else {
+			fresh = append(fresh, Range{First: k, Len: 1})
+		}
+	}
+	if v.left == 0 {
+		if i, found := slices.BinarySearchFunc(p.out, v.batch.first, byFirst); found {
+			p.out = slices.Delete(p.out, i, i+1)
+		}
+	}
+	return fresh
+}
