@@ -8,15 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/parade-go/parade/internal/journal"
+	"github.com/parade-go/parade/internal/program"
 	"github.com/parade-go/parade/internal/wire"
 )
 
@@ -415,47 +412,7 @@ func (p pages) set(index int, offset int64) {
 	page[index%pageSize] = offset
 }
 
-// programStart is when this program was there for sure.
-var programStart = time.Now()
-
 // executableSum is the SHA-256 of the running program. Nothing less tells of any change
 // in a function: the build information knows of a modified source file, but not how it
 // was modified.
-var executableSum = sync.OnceValues(func() (string, error) {
-	f, err := openExecutable()
-	if err != nil {
-		return "", fmt.Errorf("this program's file cannot be read, which is to tell builds apart: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("this program's file cannot be read, which is to tell builds apart: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-})
-
-func openExecutable() (*os.File, error) {
-	if runtime.GOOS == "linux" {
-		// It is the program that runs, even if its file has been replaced.
-		if f, err := os.Open("/proc/self/exe"); err == nil {
-			return f, nil
-		}
-	}
-	path, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.ModTime().After(programStart) {
-		err = fmt.Errorf("%s was replaced after the program had started; start it again", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
+var executableSum = program.Sum

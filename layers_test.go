@@ -85,7 +85,7 @@ func standard(importPath string) bool {
 var (
 	science   = []string{"spike", "unit", "npy", "mt19937", "internal/hdf5", "linalg", "nifti", "smooth"}
 	executors = []string{"process", "mpi", "cluster"}
-	lowest    = []string{"internal/wire", "internal/shm", "internal/cores", "internal/host", "internal/mmap", "internal/wholefile", "internal/journal"}
+	lowest    = []string{"internal/wire", "internal/shm", "internal/cores", "internal/host", "internal/program", "internal/mmap", "internal/wholefile", "internal/journal"}
 )
 
 const (
@@ -117,9 +117,14 @@ var layers = []struct {
 		forbid: func(dep string) bool { return within(dep, "process", "cluster") },
 	},
 	{
-		name:   "cluster imports no other executor",
-		of:     func(p string) bool { return within(p, "cluster") },
+		name:   "cluster imports no other executor, but for its engine, which is a process pool fed from a stream",
+		of:     func(p string) bool { return within(p, "cluster") && !within(p, "cluster/engine") },
 		forbid: func(dep string) bool { return within(dep, "process", "mpi") },
+	},
+	{
+		name:   "the engine imports no executor but processes",
+		of:     func(p string) bool { return within(p, "cluster/engine") },
+		forbid: func(dep string) bool { return within(dep, "mpi") },
 	},
 	{
 		name:   "the root imports no executor, NATS or purego",
@@ -177,7 +182,10 @@ func TestLayersFindOffenders(t *testing.T) {
 		{"the root on the wire", module, module + "/internal/wire", false},
 		{"the root on a part of an executor", module, module + "/cluster/engine", true},
 		{"the root on NATS", module, "github.com/nats-io/nats.go", true},
-		{"executor on executor", module + "/cluster/engine", module + "/process", true},
+		{"executor on executor", module + "/cluster", module + "/process", true},
+		{"the controller on processes", module + "/cluster/controller", module + "/process", true},
+		{"the engine on processes", module + "/cluster/engine", module + "/process", false},
+		{"the engine on another executor", module + "/cluster/engine", module + "/mpi", true},
 		{"executor on its own part", module + "/cluster", module + "/cluster/engine", false},
 		{"executor on the root", module + "/mpi", module, false},
 		{"server in the client", module + "/cluster", natsServer + "/v2/server", true},

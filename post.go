@@ -84,6 +84,9 @@ func (p *Post) Head() []byte { return p.head }
 // Bound is the encoded bound argument; ok is false without one.
 func (p *Post) Bound() (encoded []byte, ok bool) { return p.bound, p.job.bound != nil }
 
+// Sent counts bytes that were sent beside the parcels.
+func (p *Post) Sent(n int) { p.job.sent(int64(n)) }
+
 // Limit is how many workers the caller allows, 0 for all.
 func (p *Post) Limit() int { return p.job.set.workers }
 
@@ -92,6 +95,32 @@ func (p *Post) Done() <-chan struct{} { return p.job.finished }
 
 // Stop ends the job because it cannot be run.
 func (p *Post) Stop(err error) { p.job.stop(err) }
+
+// AtEnd has f called when a job that was given to [Starter.Start] has ended, before its
+// caller hears of it. It returns false, and f is not called, if it has already.
+func (p *Post) AtEnd(f func()) bool {
+	j := p.job
+	j.mu.Lock()
+	if j.ended {
+		j.unlock()
+		return false
+	}
+	defer j.mu.Unlock()
+	then := j.finally
+	j.finally = func() {
+		f()
+		then()
+	}
+	return true
+}
+
+// Waiting reports whether the parcel that begins with a task has not been answered wholly.
+func (p *Post) Waiting(first int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, found := slices.BinarySearchFunc(p.out, first, byFirst)
+	return found
+}
 
 // Out is how many parcels have not been answered wholly.
 func (p *Post) Out() int {

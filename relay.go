@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/parade-go/parade/internal/wire"
@@ -119,22 +120,46 @@ func (r *Relay) Start(ex Starter) error {
 	return ex.Start(r.job)
 }
 
-// Push adds the tasks of p. done is called with the answer for those of them
+// Pushed is a parcel that a relay has.
+type Pushed struct {
+	relay *Relay
+	chunk *chunk
+}
+
+// Withdraw takes a parcel back that no worker has been given yet. It returns false,
+// and done will be called, if one has.
+func (p *Pushed) Withdraw() bool {
+	j, d := p.relay.job, p.relay.data
+	j.mu.Lock()
+	defer j.unlock()
+	i := slices.Index(d.waiting, p.chunk)
+	if i < 0 {
+		return false
+	}
+	d.waiting = slices.Delete(d.waiting, i, i+1)
+	delete(d.chunks, p.chunk)
+	j.known -= p.chunk.Len()
+	j.endIfDone()
+	return true
+}
+
+// Push adds the tasks of p, or returns nil when the relay has ended. done is called with the answer for those of them
 // that were run, unless the relay ends before, and rest, before that, with
 // what should run elsewhere because it turned out slow. Both are called while the
 // relay is locked: they must not block, nor call it.
-func (r *Relay) Push(p Parcel, rest func([]Parcel), done func(Answer)) {
+func (r *Relay) Push(p Parcel, rest func([]Parcel), done func(Answer)) *Pushed {
 	j := r.job
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.ended || p.Len() == 0 {
-		return
+		return nil
 	}
 	c := &chunk{Parcel: p, results: make([][]byte, p.Len()), settled: make([]bool, p.Len()), left: p.Len(), rest: rest, done: done}
 	r.data.chunks[c] = struct{}{}
 	r.data.waiting = append(r.data.waiting, c)
 	j.known += p.Len()
 	j.notify()
+	return &Pushed{r, c}
 }
 
 // Pace is how long a task takes, about; 0 while nothing is known.

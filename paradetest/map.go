@@ -120,9 +120,10 @@ func (s *suite) mapTaskOf() {
 
 // mapMeeting has tasks that wait until all of them run.
 func (s *suite) mapMeeting() {
-	dir, n := s.TempDir(), s.workers()
+	ex := s.own() // two tests that each wait for all workers would wait for each other
+	dir, n := s.TempDir(), ex.Info().Workers
 	in := steps(n, func(st *step) { st.Act, st.Dir, st.Gate = "meet", dir, n })
-	out, err := parade.Map(s.ctx, s.ex, play, in)
+	out, err := parade.Map(s.ctx, ex, play, in)
 	s.check(out, err, n)
 }
 

@@ -73,11 +73,12 @@ func (s *suite) streamAsCompleted() {
 	if s.workers() < 2 {
 		return // the others could not overtake it
 	}
+	ex := s.own() // it takes a worker for good, and waits for another
 	dir := s.TempDir()
 	in := steps(50, nil)
 	in[0].Act, in[0].Dir = "await", dir
 	read := 0
-	for r := range parade.Stream(s.ctx, s.ex, play, slices.Values(in), parade.Unordered()) {
+	for r := range parade.Stream(s.ctx, ex, play, slices.Values(in), parade.Unordered()) {
 		if r.Err != nil {
 			s.Fatal(r.Err)
 		}

@@ -1,0 +1,389 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/user"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster/internal/access"
+	"github.com/parade-go/parade/cluster/internal/queue"
+	"github.com/parade-go/parade/internal/host"
+	"github.com/parade-go/parade/internal/program"
+)
+
+// Client is a connection to a cluster. It is safe for concurrent use.
+type Client struct {
+	name    string
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	courier *queue.Courier
+	id      string // of its queue
+	stop    context.CancelFunc
+	ended   context.Context // the client's life
+	work    sync.WaitGroup  // what goes on in the background
+	engines jetstream.KeyWatcher
+
+	session sync.Mutex // held while the queue is made
+	made    bool
+
+	mu      sync.Mutex
+	closed  bool
+	failure error // why the connection will not come back
+	known   map[string]seen
+	slots   int
+	lastJob uint64
+	calls   map[string]*call
+}
+
+type seen struct {
+	queue.Engine
+	at time.Time
+}
+
+// Engine is what an engine tells of itself.
+type Engine struct {
+	ID      string
+	Host    string
+	PID     int
+	Slots   int // tasks at a time
+	Running int // parcels of tasks
+	Done    int64
+	Failed  int64
+	Labels  []string
+	Started time.Time
+	OS      string // as GOOS
+	Arch    string // as GOARCH
+}
+
+// Connect connects to a cluster. It returns once the engines are known that are there
+// now; there may be none yet.
+func Connect(ctx context.Context, conn Connection) (*Client, error) {
+	parade.Serve()
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	c := &Client{name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}}
+	c.ended, c.stop = context.WithCancel(context.Background())
+	var err error
+	c.conn, err = conn.Dial(queue.ClientName(c.id),
+		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
+			if s != nil && errors.Is(err, nats.ErrSlowConsumer) {
+				c.fail(fmt.Errorf("answers came faster than this program took them: %w", err))
+			}
+		}),
+		nats.ClosedHandler(func(nc *nats.Conn) {
+			if err := nc.LastError(); errors.Is(err, nats.ErrAuthorization) {
+				c.fail(fmt.Errorf("%w: its key has been replaced", access.ErrRefused))
+			}
+		}))
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	if err := c.start(ctx); err != nil {
+		c.stop()
+		if c.courier != nil {
+			c.courier.Close()
+		}
+		c.conn.Close()
+		return nil, fmt.Errorf("cluster %s: %w", c.name, err)
+	}
+	return c, nil
+}
+
+// newID makes a name that nobody has.
+func newID() string {
+	var b [10]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+func (c *Client) start(ctx context.Context) (err error) {
+	if c.js, err = jetstream.New(c.conn); err != nil {
+		return err
+	}
+	if c.courier, err = queue.NewCourier(c.conn); err != nil {
+		return err
+	}
+	answers, err := c.conn.Subscribe(queue.Done(c.id, "*"), c.answered)
+	if err == nil {
+		err = answers.SetPendingLimits(-1, 256<<20)
+	}
+	if err != nil {
+		return err
+	}
+	engines, err := c.js.KeyValue(ctx, queue.Engines)
+	if err != nil {
+		return fmt.Errorf("its bucket of engines: %w", err)
+	}
+	if c.engines, err = engines.WatchAll(c.ended); err != nil {
+		return fmt.Errorf("its bucket of engines: %w", err)
+	}
+	for {
+		select {
+		case e := <-c.engines.Updates():
+			if e == nil {
+				c.count()
+				c.work.Go(c.watch)
+				return nil
+			}
+			c.hear(e)
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), c.engines.Stop())
+		}
+	}
+}
+
+func (c *Client) hear(e jetstream.KeyValueEntry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Operation() != jetstream.KeyValuePut {
+		delete(c.known, e.Key())
+		return
+	}
+	var s seen
+	if json.Unmarshal(e.Value(), &s.Engine) == nil {
+		s.at = time.Now()
+		c.known[e.Key()] = s
+	}
+}
+
+// count forgets engines that are silent, and tells the calls when there are more slots,
+// or fewer.
+func (c *Client) count() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slots := 0
+	for id, e := range c.known {
+		if time.Since(e.at) > queue.Stale && c.conn.IsConnected() {
+			delete(c.known, id)
+			continue
+		}
+		slots += e.Slots
+	}
+	if slots != c.slots {
+		c.slots = slots
+		for _, call := range c.calls {
+			call.wake()
+		}
+	}
+}
+
+// watch follows what engines tell.
+func (c *Client) watch() {
+	tick := time.NewTicker(queue.Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ended.Done():
+			return
+		case e := <-c.engines.Updates():
+			if e != nil {
+				c.hear(e)
+			}
+		case <-tick.C:
+		}
+		c.count()
+	}
+}
+
+// Engines returns the engines that are there, by host and number.
+func (c *Client) Engines() []Engine {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []Engine
+	for _, e := range c.known {
+		all = append(all, Engine{
+			ID: e.ID, Host: e.Host, PID: e.PID, Slots: e.Slots, Running: e.Running, Done: e.Done, Failed: e.Failed,
+			Labels: e.Labels, Started: e.Started, OS: e.OS, Arch: e.Arch,
+		})
+	}
+	slices.SortFunc(all, func(a, b Engine) int {
+		if n := strings.Compare(a.Host, b.Host); n != 0 {
+			return n
+		}
+		return a.Started.Compare(b.Started)
+	})
+	return all
+}
+
+// WaitForEngines returns when there are at least n engines, or ctx ends.
+func (c *Client) WaitForEngines(ctx context.Context, n int) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c.mu.Lock()
+		have, err := len(c.known), c.unusable()
+		c.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case have >= n:
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("cluster %s: %d of %d engines are there: %w", c.name, have, n, context.Cause(ctx))
+		}
+	}
+}
+
+// unusable is called with the client locked.
+func (c *Client) unusable() error {
+	if c.closed {
+		return parade.ErrClosed
+	}
+	return c.failure
+}
+
+// fail stops all calls for good.
+func (c *Client) fail(err error) {
+	c.mu.Lock()
+	if c.failure == nil {
+		c.failure = fmt.Errorf("cluster %s: %w", c.name, err)
+	}
+	err = c.failure
+	calls := slices.Collect(maps.Values(c.calls))
+	c.mu.Unlock()
+	for _, call := range calls {
+		call.post.Stop(err)
+	}
+}
+
+// ready makes the client's queue, at its first call.
+func (c *Client) ready(ctx context.Context) error {
+	c.session.Lock()
+	defer c.session.Unlock()
+	if c.made {
+		return nil
+	}
+	p, err := c.program()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := c.publishProgram(ctx, p); err != nil {
+		return err
+	}
+	err = queue.Make(ctx, c.js, queue.Record{ID: c.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p}, 0)
+	if err != nil {
+		return fmt.Errorf("cluster %s: %w", c.name, err)
+	}
+	c.made = true
+	return nil
+}
+
+func owner() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return name + "@" + host.Name()
+}
+
+// program is this program, if an engine can run it.
+func (c *Client) program() (queue.Program, error) {
+	sum, err := program.Sum()
+	if err != nil {
+		return queue.Program{}, err
+	}
+	p := queue.Program{Hash: sum, Build: parade.BuildID(), Args: os.Args, OS: runtime.GOOS, Arch: runtime.GOARCH}
+	p.Dir, _ = os.Getwd() // without one the engine has its own
+	p.Path, _ = os.Executable()
+	p.Host = host.Name()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.known) == 0 {
+		return p, nil
+	}
+	var others []string
+	for _, e := range c.known {
+		if e.OS == p.OS && e.Arch == p.Arch {
+			return p, nil
+		}
+		if kind := e.OS + "/" + e.Arch; !slices.Contains(others, kind) {
+			others = append(others, kind)
+		}
+	}
+	slices.Sort(others)
+	return p, fmt.Errorf("%w: it is for %s/%s, and the engines of cluster %s are %s; build it for them with GOOS and GOARCH",
+		ErrNoProgram, p.OS, p.Arch, c.name, strings.Join(others, ", "))
+}
+
+// publishProgram sees to it that engines can get this program. Those on this machine
+// take its file, so that only for others it has to be waited for.
+func (c *Client) publishProgram(ctx context.Context, p queue.Program) error {
+	near := true
+	c.mu.Lock()
+	for _, e := range c.known {
+		near = near && e.Host == p.Host
+	}
+	c.mu.Unlock()
+	if !near {
+		return queue.PutProgram(ctx, c.js, p.Hash)
+	}
+	c.background(func() {
+		if err := queue.PutProgram(c.ended, c.js, p.Hash); err != nil && c.ended.Err() == nil {
+			slog.Warn("this program is not in the cluster's store, so engines on other machines cannot run it", "cluster", c.name, "error", err)
+		}
+	})
+	return nil
+}
+
+// Close stops what runs, with [parade.ErrClosed], and removes the client's queue.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		<-c.ended.Done()
+		c.work.Wait()
+		return nil
+	}
+	c.closed = true
+	calls := slices.Collect(maps.Values(c.calls))
+	c.mu.Unlock()
+	for _, call := range calls {
+		call.post.Stop(parade.ErrClosed)
+	}
+	for _, call := range calls {
+		<-call.left
+	}
+	var err error
+	c.session.Lock()
+	if c.made && c.conn.IsConnected() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		err = queue.Remove(ctx, c.js, c.id)
+		cancel()
+	}
+	c.session.Unlock()
+	_ = c.engines.Stop()
+	c.stop()
+	c.courier.Close()
+	c.work.Wait()
+	closed := make(chan struct{})
+	c.conn.SetClosedHandler(func(*nats.Conn) { close(closed) })
+	c.conn.Close()
+	<-closed
+	return err
+}
+
+// LoadBalanced returns the executor that runs tasks wherever there is room. Closing it
+// stops its jobs; the client stays.
+func (c *Client) LoadBalanced() *View { return &View{client: c} }

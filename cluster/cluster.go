@@ -1,0 +1,80 @@
+// Package cluster runs jobs on engines on any number of machines, behind one
+// connection. Importing it makes "cluster:NAME" known to [parade.Open]:
+//
+//	import _ "github.com/parade-go/parade/cluster"
+//
+//	ex, err := parade.Open(ctx, "cluster:lab")     // as started by "parade cluster start"
+//	defer ex.Close()
+//	results, err := parade.Map(ctx, ex, fn, inputs)
+//
+// Engines run this very program: its executable travels once, by content hash, and a
+// child of the engine runs main up to parade.Open or parade.Serve. Tasks wait in a
+// stream of NATS JetStream, which engines pull from; an engine that is lost, or a
+// controller that is started again, costs no task and no result.
+//
+// [Connect] gives a [Client], for what an executor has no call for.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster/internal/access"
+)
+
+func init() {
+	parade.Register("cluster", parade.Driver{Open: func(ctx context.Context, name string) (parade.Executor, error) {
+		if name == "" {
+			name = "default"
+		}
+		conn, err := Find(name)
+		if err != nil {
+			return nil, err
+		}
+		c, err := Connect(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		return &View{client: c, owns: true}, nil
+	}})
+}
+
+// Connection is what a process needs to reach a cluster. It has a secret.
+type Connection = access.Connection
+
+// The roles of connections. A client runs programs on the engines, an engine takes
+// their tasks, an observer looks on.
+const (
+	RoleClient   = access.Client
+	RoleEngine   = access.Engine
+	RoleObserver = access.Observer
+)
+
+// ErrRefused: the cluster does not let this process in. Its connection file is of another
+// cluster, or its key has been replaced.
+var ErrRefused = access.ErrRefused
+
+// ErrNoProgram: no engine can run this program, which is for another operating system or
+// another kind of processor than all of theirs.
+var ErrNoProgram = errors.New("no engine can run this program")
+
+// Load reads a connection file. It refuses one that other users can read.
+func Load(path string) (Connection, error) { return access.Load(path) }
+
+// Find returns the client's connection of a cluster of this user, by its name.
+func Find(name string) (Connection, error) {
+	folder, err := access.Folder(name)
+	if err != nil {
+		return Connection{}, err
+	}
+	conn, err := access.Load(access.File(folder, access.Client))
+	if errors.Is(err, fs.ErrNotExist) {
+		known, _ := access.Names()
+		return Connection{}, fmt.Errorf("there is no cluster %q of yours on this machine, which has %q: start it with \"parade cluster start --name %s\", or copy its connection file to %s",
+			name, known, name, access.File(folder, access.Client))
+	}
+	return conn, err
+}

@@ -1,0 +1,110 @@
+//go:build unix
+
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster"
+	"github.com/parade-go/parade/cluster/controller"
+	"github.com/parade-go/parade/cluster/engine"
+	"github.com/parade-go/parade/paradetest"
+)
+
+func TestMain(m *testing.M) {
+	parade.Serve()
+	os.Exit(m.Run())
+}
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// lab is a cluster in this process.
+type lab struct {
+	*cluster.View
+	client     *cluster.Client
+	controller *controller.Controller
+	stop       context.CancelFunc
+	engines    sync.WaitGroup
+	mu         sync.Mutex
+	errs       []error
+	once       sync.Once
+}
+
+func openLab(ctx context.Context, dir, cache string, engines, slots int) (_ *lab, err error) {
+	l := &lab{}
+	life, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	if l.controller, err = controller.Start(ctx, controller.Config{Name: "lab", Folder: dir, Log: quiet}); err != nil {
+		return nil, err
+	}
+	conn, err := cluster.Load(l.controller.File(cluster.RoleEngine))
+	if err != nil {
+		return nil, err
+	}
+	for i := range engines {
+		l.engines.Go(func() {
+			err := engine.Run(life, engine.Config{Connection: conn, ID: fmt.Sprintf("engine-%d", i), Slots: slots, Cache: cache})
+			l.mu.Lock()
+			l.errs = append(l.errs, err)
+			l.mu.Unlock()
+		})
+	}
+	clients, err := cluster.Load(l.controller.File(cluster.RoleClient))
+	if err != nil {
+		return nil, err
+	}
+	if l.client, err = cluster.Connect(ctx, clients); err != nil {
+		return nil, err
+	}
+	l.View = l.client.LoadBalanced()
+	return l, l.client.WaitForEngines(ctx, engines)
+}
+
+func (l *lab) Close() error {
+	var errs []error
+	if l.View != nil {
+		errs = append(errs, l.View.Close())
+	}
+	if l.client != nil {
+		errs = append(errs, l.client.Close())
+	}
+	l.once.Do(func() {
+		l.stop()
+		l.engines.Wait()
+		errs = append(errs, l.errs...)
+		if l.controller != nil {
+			errs = append(errs, l.controller.Close())
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func TestConformance(t *testing.T) {
+	cache := t.TempDir()
+	for _, n := range []int{2, 4} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			paradetest.Run(t, func(ctx context.Context) (parade.Executor, error) {
+				return openLab(ctx, t.TempDir(), cache, n, 1)
+			}, paradetest.Features{
+				Kill:   func(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) },
+				Freeze: func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
+			})
+		})
+	}
+}
+
+var square = parade.Pure("cluster.square", func(x int) int { return x * x })

@@ -1,0 +1,715 @@
+// Package engine takes tasks from a cluster's queues and has them run by child
+// processes of the client's own program.
+//
+//	conn, err := cluster.Load("engine.json") // from the cluster's folder
+//	err = engine.Run(ctx, engine.Config{Connection: conn, Slots: 8})
+//
+// An engine is a process pool that is fed from the streams: what happens to tasks,
+// children and inputs that kill them is what package process does. It needs nothing on
+// its machine but itself. Run returns when ctx ends, after it has handed back what it
+// had not begun and delivered what it had finished.
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster/internal/access"
+	"github.com/parade-go/parade/cluster/internal/queue"
+	"github.com/parade-go/parade/internal/cores"
+	"github.com/parade-go/parade/internal/host"
+)
+
+// Config describes an engine.
+type Config struct {
+	// Connection is that of the role engine.
+	Connection access.Connection
+	// ID is the engine's name among the engines; "" makes one.
+	ID string
+	// Slots is how many tasks run at a time; 0 is the number of granted cores.
+	Slots int
+	// Threads is how many threads each task may use; 0 divides the granted cores.
+	Threads int
+	// Labels are what jobs may ask for.
+	Labels []string
+	// Cache is the folder for programs; "" is the user's own place for it.
+	Cache string
+	// Grace is how long the engine waits for a controller that is gone, 0 is 10 minutes.
+	Grace time.Duration
+	// Drain is how long it goes on with running tasks after ctx has ended; 0 is 5 s.
+	Drain time.Duration
+	// Log gets what happens; nil is slog's default.
+	Log *slog.Logger
+}
+
+// ErrAbandoned: the controller stayed away longer than Config.Grace.
+var ErrAbandoned = errors.New("the controller is gone")
+
+const (
+	// heldBack is how long a parcel may wait here for a slot before it is handed back.
+	heldBack = 200 * time.Millisecond
+	// short is the time of a parcel up to which more of them are taken than there are slots.
+	short = 2 * time.Millisecond
+	// depth is how many short parcels a slot may have, running or waiting.
+	depth = 16
+	// pullFor is how long the server keeps a request for parcels.
+	pullFor = 30 * time.Second
+	// forget is when a job that nothing is heard of is ended.
+	forget = 10 * time.Second
+	// maxPaces bounds the jobs of which the engine remembers how long their parcels take.
+	maxPaces = 1000
+	// maxDeliveries is how often a parcel may come again before its tasks are parted.
+	maxDeliveries = 4
+)
+
+// engine is a running engine.
+type engine struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	courier *queue.Courier
+	inbox   string // parcels come to inbox + queue
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	work    sync.WaitGroup
+
+	mu       sync.Mutex
+	draining bool
+	queues   []*source
+	turn     int
+	running  int // parcels
+	waiting  int
+	paces    map[relayKey]time.Duration // of a parcel, lately
+	quick    bool                       // the last one to finish was of a job with short parcels
+	held     map[*held]struct{}
+	pools    map[string]*pool
+	done     int64
+	failed   int64
+}
+
+// source is a queue that the engine pulls from.
+type source struct {
+	queue.Record
+	sub     *nats.Subscription
+	asked   int       // parcels asked for and not come
+	askedAt time.Time // last
+	came    time.Time // the last parcel
+	waiting []*held
+	gone    bool
+}
+
+// held is a parcel that this engine has.
+type held struct {
+	source *source
+	job    string
+	msg    *nats.Msg
+	at     time.Time
+	owed   int // confirmations that are missing, and one for what still runs
+	began  time.Time
+	pushed *parade.Pushed // once a pool has it
+	relay  *relay
+}
+
+func (h *held) key() relayKey { return relayKey{h.source.ID, h.job} }
+
+// Run runs an engine until ctx ends.
+func Run(ctx context.Context, cfg Config) error {
+	parade.Serve()
+	if cfg.Slots < 0 || cfg.Threads < 0 {
+		return errors.New("engine: Slots and Threads must not be negative")
+	}
+	if cfg.Slots == 0 {
+		cfg.Slots = cores.Granted()
+	}
+	if cfg.Threads == 0 {
+		cfg.Threads = cores.InnerThreads(cfg.Slots)
+	}
+	if cfg.ID == "" {
+		cfg.ID = fmt.Sprintf("%s-%d-%s", clean(host.Name()), os.Getpid(), strconv.FormatInt(time.Now().UnixNano()%1e9, 36))
+	}
+	if err := queue.Valid(cfg.ID); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 10 * time.Minute
+	}
+	if cfg.Drain == 0 {
+		cfg.Drain = 5 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("engine: where to keep programs: %w; set Cache", err)
+		}
+		cfg.Cache = filepath.Join(dir, "parade", "programs")
+	}
+	if err := os.MkdirAll(cfg.Cache, 0o700); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	e := &engine{cfg: cfg, log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, pools: map[string]*pool{}}
+	e.ctx, e.cancel = context.WithCancelCause(context.Background())
+	defer e.cancel(nil)
+	return e.run(ctx)
+}
+
+// clean makes a host's name one that can stand in a subject.
+func clean(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		if queue.Valid(string(c)) != nil {
+			b[i] = '-'
+		}
+	}
+	return string(b[:min(len(b), 30)])
+}
+
+func (e *engine) run(ctx context.Context) (err error) {
+	e.conn, err = e.cfg.Connection.Dial("parade engine "+e.cfg.ID,
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { e.work.Go(e.await) }),
+		nats.ReconnectHandler(func(*nats.Conn) { e.reconnected() }),
+		nats.ClosedHandler(func(nc *nats.Conn) {
+			if err := nc.LastError(); errors.Is(err, nats.ErrAuthorization) {
+				e.cancel(fmt.Errorf("%w: its key has been replaced", access.ErrRefused))
+			}
+		}))
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	closed := make(chan struct{})
+	defer func() {
+		e.conn.SetClosedHandler(func(*nats.Conn) { close(closed) })
+		if e.conn.IsClosed() {
+			return
+		}
+		e.conn.Close()
+		<-closed
+	}()
+	if e.js, err = jetstream.New(e.conn); err != nil {
+		return err
+	}
+	if e.courier, err = queue.NewCourier(e.conn); err != nil {
+		return err
+	}
+	defer e.courier.Close()
+	e.inbox = e.conn.NewInbox() + "."
+	if _, err := e.conn.Subscribe(queue.Over("*"), e.over); err != nil {
+		return err
+	}
+	records, err := e.js.KeyValue(ctx, queue.Records)
+	if err != nil {
+		return fmt.Errorf("engine: the bucket of queues: %w", err)
+	}
+	states, err := e.js.KeyValue(ctx, queue.Engines)
+	if err != nil {
+		return fmt.Errorf("engine: the bucket of engines: %w", err)
+	}
+	watch, err := records.WatchAll(e.ctx)
+	if err != nil {
+		return fmt.Errorf("engine: the bucket of queues: %w", err)
+	}
+	e.work.Go(func() { e.follow(watch) })
+	e.work.Go(func() { e.beat(states) })
+	e.work.Go(e.progress)
+	select {
+	case <-ctx.Done():
+		e.drain()
+		err = nil
+	case <-e.ctx.Done():
+		err = context.Cause(e.ctx)
+	}
+	e.cancel(err)
+	_ = watch.Stop()
+	if e.conn.IsConnected() {
+		gone, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = states.Purge(gone, e.cfg.ID)
+		cancel()
+	}
+	e.close()
+	e.work.Wait()
+	return err
+}
+
+// await ends the engine when the controller stays away.
+func (e *engine) await() {
+	timer := time.NewTimer(e.cfg.Grace)
+	defer timer.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !e.conn.IsConnected() {
+		select {
+		case <-timer.C:
+			e.cancel(fmt.Errorf("engine %s: %w for %v", e.cfg.ID, ErrAbandoned, e.cfg.Grace))
+			return
+		case <-e.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// reconnected asks again: the server has forgotten what was asked for.
+func (e *engine) reconnected() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, q := range e.queues {
+		q.asked = 0
+	}
+	e.proceed()
+}
+
+// follow keeps the list of queues.
+func (e *engine) follow(watch jetstream.KeyWatcher) {
+	for {
+		select {
+		case <-e.ctx.Done():
+			return
+		case entry := <-watch.Updates():
+			switch {
+			case entry == nil:
+			case entry.Operation() != jetstream.KeyValuePut:
+				e.leave(entry.Key())
+			default:
+				var r queue.Record
+				if err := json.Unmarshal(entry.Value(), &r); err != nil || r.ID != entry.Key() || queue.Valid(r.ID) != nil {
+					e.log.Warn("a queue's record cannot be read", "queue", entry.Key(), "error", err)
+					continue
+				}
+				if err := e.join(r); err != nil {
+					e.log.Warn("a queue cannot be joined", "queue", r.ID, "error", err)
+				}
+			}
+		}
+	}
+}
+
+// join starts to pull from a queue, if this engine can run its program.
+func (e *engine) join(r queue.Record) error {
+	if r.Program.OS != runtime.GOOS || r.Program.Arch != runtime.GOARCH {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, q := range e.queues {
+		if q.ID == r.ID { // only its priority can be another
+			q.Priority = r.Priority
+			return nil
+		}
+	}
+	q := &source{Record: r, came: time.Now()}
+	var err error
+	if q.sub, err = e.conn.Subscribe(e.inbox+r.ID, func(m *nats.Msg) { e.receive(q, m) }); err != nil {
+		return err
+	}
+	if err := q.sub.SetPendingLimits(-1, -1); err != nil { // it asks for what comes
+		return err
+	}
+	e.queues = append(e.queues, q)
+	e.proceed()
+	return nil
+}
+
+// leave drops a queue that has been removed, with its tasks.
+func (e *engine) leave(id string) {
+	e.mu.Lock()
+	i := slices.IndexFunc(e.queues, func(q *source) bool { return q.ID == id })
+	if i < 0 {
+		e.mu.Unlock()
+		return
+	}
+	q := e.queues[i]
+	q.gone = true
+	e.queues = slices.Delete(e.queues, i, i+1)
+	for _, h := range q.waiting {
+		delete(e.held, h)
+		e.waiting--
+	}
+	q.waiting = nil
+	var stopped []*relay
+	for _, p := range e.pools {
+		stopped = append(stopped, p.take(func(key relayKey) bool { return key.queue == id })...)
+	}
+	e.mu.Unlock()
+	_ = q.sub.Unsubscribe()
+	e.courier.Forget(queue.Done(id, ""))
+	e.courier.Forget(queue.Rest(id, ""))
+	for _, r := range stopped {
+		r.stop(errOver)
+	}
+}
+
+var errOver = errors.New("the job is over")
+
+// over ends a job that its client says is over.
+func (e *engine) over(m *nats.Msg) {
+	if len(m.Data) != 8 || len(m.Subject) <= len(queue.Over("")) {
+		return
+	}
+	key := relayKey{m.Subject[len(queue.Over("")):], queue.Number(binary.LittleEndian.Uint64(m.Data))}
+	e.mu.Lock()
+	var dropped []*held
+	for _, q := range e.queues {
+		if q.ID != key.queue {
+			continue
+		}
+		q.waiting = slices.DeleteFunc(q.waiting, func(h *held) bool {
+			if h.job != key.job {
+				return false
+			}
+			dropped = append(dropped, h)
+			return true
+		})
+	}
+	e.waiting -= len(dropped)
+	for _, h := range dropped {
+		delete(e.held, h)
+	}
+	var stopped []*relay
+	for _, p := range e.pools {
+		stopped = append(stopped, p.take(func(k relayKey) bool { return k == key })...)
+	}
+	e.proceed()
+	e.mu.Unlock()
+	for _, h := range dropped {
+		_ = h.msg.Ack()
+	}
+	for _, r := range stopped {
+		r.stop(errOver)
+	}
+}
+
+// receive takes what the server sends for a request.
+func (e *engine) receive(q *source, m *nats.Msg) {
+	if status := m.Header.Get("Status"); status != "" {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		// 408: the request has expired, with so many not sent. Others: the consumer is
+		// gone, or will be back.
+		if left, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages")); err == nil {
+			q.asked = max(0, q.asked-left)
+		} else {
+			q.asked = 0
+		}
+		if status == "408" {
+			e.proceed()
+		}
+		return
+	}
+	h := &held{source: q, msg: m, at: time.Now(), owed: 1}
+	_, h.job, _ = queue.Parse(m.Subject)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	q.asked = max(0, q.asked-1)
+	q.came = h.at
+	if q.gone || e.draining {
+		if e.draining {
+			_ = m.Nak()
+		}
+		return
+	}
+	e.held[h] = struct{}{}
+	q.waiting = append(q.waiting, h)
+	e.waiting++
+	e.proceed()
+}
+
+// proceed starts what can be started, the queues in turn, and asks for more. It is
+// called with the engine locked.
+func (e *engine) proceed() {
+	if e.draining {
+		return
+	}
+	for e.waiting > 0 {
+		q := e.next()
+		if q == nil {
+			break
+		}
+		h := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		e.waiting--
+		e.running++
+		h.began = time.Now()
+		e.work.Go(func() { e.begin(h) })
+	}
+	room := e.cfg.Slots - e.running - e.waiting
+	if e.quick {
+		room += e.cfg.Slots * depth
+	}
+	if room <= 0 || len(e.queues) == 0 {
+		return
+	}
+	now := time.Now()
+	busy := 0
+	for _, q := range e.queues {
+		if now.Sub(q.came) < time.Second {
+			busy++
+		}
+	}
+	share := max(1, room/max(1, busy))
+	for i := range e.queues {
+		q := e.queues[(e.turn+i)%len(e.queues)]
+		want := 1
+		if now.Sub(q.came) < time.Second {
+			want = share
+		}
+		// One request for several parcels costs as much as one for a single.
+		if q.asked == 0 || q.asked < want && want-q.asked >= max(1, e.cfg.Slots*depth/8) {
+			e.ask(q, want-q.asked, now)
+		}
+	}
+}
+
+// next returns the queue whose turn it is, of those with the highest priority, or nil
+// when the next parcel of none of them can start now. When all slots are taken only
+// those of jobs can whose parcels are known to be short: behind another they wait no
+// longer than an answer and the next request take.
+func (e *engine) next() *source {
+	var best *source
+	for i := range e.queues {
+		q := e.queues[(e.turn+1+i)%len(e.queues)]
+		if len(q.waiting) == 0 || best != nil && q.Priority <= best.Priority {
+			continue
+		}
+		if e.running >= e.cfg.Slots && (e.running >= e.cfg.Slots*depth/2 || !e.isQuick(q.waiting[0].key())) {
+			continue
+		}
+		best = q
+	}
+	if best != nil {
+		e.turn = slices.Index(e.queues, best)
+	}
+	return best
+}
+
+func (e *engine) isQuick(key relayKey) bool {
+	pace, known := e.paces[key]
+	return known && pace < short
+}
+
+// ask requests n parcels of a queue.
+func (e *engine) ask(q *source, n int, now time.Time) {
+	q.asked += n
+	q.askedAt = now
+	request := fmt.Sprintf(`{"batch":%d,"expires":%d}`, n, pullFor.Nanoseconds())
+	_ = e.conn.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+queue.WorkStream(q.ID)+"."+queue.Consumer, e.inbox+q.ID, []byte(request))
+}
+
+// finished gives a parcel's slot back. took is the time of its tasks, if they have run.
+func (e *engine) finished(h *held, took time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running--
+	if key := h.key(); took > 0 {
+		if pace := e.paces[key]; pace > 0 {
+			took = (3*pace + took) / 4
+		}
+		e.paces[key] = took
+		e.quick = took < short
+	}
+	e.proceed()
+}
+
+// confirmed acknowledges a parcel when nothing of it is owed any more.
+func (e *engine) confirmed(h *held) {
+	e.mu.Lock()
+	h.owed--
+	last := h.owed == 0
+	if last {
+		delete(e.held, h)
+	}
+	e.mu.Unlock()
+	if last {
+		_ = h.msg.Ack()
+	}
+}
+
+// owe notes that a parcel needs another confirmation.
+func (e *engine) owe(h *held) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h.owed++
+}
+
+// release hands a parcel back, for others or for later.
+func (e *engine) release(h *held, after time.Duration) {
+	e.mu.Lock()
+	delete(e.held, h)
+	e.mu.Unlock()
+	if after > 0 {
+		_ = h.msg.NakWithDelay(after)
+	} else {
+		_ = h.msg.Nak()
+	}
+}
+
+// progress tells the server what is still here, hands back what cannot be started, and
+// mends what a lost message has left.
+func (e *engine) progress() {
+	tick := time.NewTicker(queue.Progress / 2)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-e.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		var here, back []*held
+		e.mu.Lock()
+		for h := range e.held {
+			here = append(here, h)
+		}
+		for _, q := range e.queues {
+			if q.asked > 0 && now.Sub(q.askedAt) > pullFor+2*time.Second {
+				q.asked = 0
+			}
+			// With slots full of long tasks, what waits here could run elsewhere.
+			for len(q.waiting) > 0 && now.Sub(q.waiting[0].at) > heldBack {
+				h := q.waiting[0]
+				q.waiting = q.waiting[1:]
+				e.waiting--
+				delete(e.held, h)
+				back = append(back, h)
+			}
+		}
+		var late []*held
+		if e.running > e.cfg.Slots { // so could what waits in a pool behind one that turned out long
+			for _, h := range here {
+				if h.pushed != nil && now.Sub(h.began) > heldBack {
+					late = append(late, h)
+				}
+			}
+		}
+		if len(e.paces) > maxPaces { // of jobs that are mostly over
+			clear(e.paces)
+		}
+		e.proceed()
+		pools := make([]*pool, 0, len(e.pools))
+		for _, p := range e.pools {
+			pools = append(pools, p)
+		}
+		e.mu.Unlock()
+		for _, h := range late {
+			if h.pushed.Withdraw() {
+				h.relay.drop(h)
+				e.mu.Lock()
+				e.running--
+				delete(e.held, h)
+				e.mu.Unlock()
+				back = append(back, h)
+			}
+		}
+		for _, h := range back {
+			_ = h.msg.Nak()
+		}
+		if n%2 == 0 {
+			for _, h := range here {
+				if !slices.Contains(back, h) {
+					_ = h.msg.InProgress()
+				}
+			}
+		}
+		for _, p := range pools {
+			p.tidy(now)
+		}
+	}
+}
+
+// beat writes the engine's state.
+func (e *engine) beat(states jetstream.KeyValue) {
+	tick := time.NewTicker(queue.Beat)
+	defer tick.Stop()
+	for {
+		e.mu.Lock()
+		state := queue.Engine{
+			ID: e.cfg.ID, Host: host.Name(), PID: os.Getpid(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+			Slots: e.cfg.Slots, Threads: e.cfg.Threads, Running: e.running, Done: e.done, Failed: e.failed,
+			Labels: e.cfg.Labels, Started: e.started,
+		}
+		draining := e.draining
+		e.mu.Unlock()
+		if data, err := json.Marshal(state); err == nil && !draining && e.conn.IsConnected() {
+			ctx, cancel := context.WithTimeout(e.ctx, 2*queue.Beat)
+			_, err = states.Put(ctx, e.cfg.ID, data)
+			cancel()
+			if err != nil && e.ctx.Err() == nil && e.conn.IsConnected() {
+				e.log.Debug("the engine's state was not written", "error", err)
+			}
+		}
+		select {
+		case <-e.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// drain hands back what has not begun, and waits for what has.
+func (e *engine) drain() {
+	e.mu.Lock()
+	e.draining = true
+	var back []*held
+	for _, q := range e.queues {
+		for _, h := range q.waiting {
+			delete(e.held, h)
+			back = append(back, h)
+		}
+		e.waiting -= len(q.waiting)
+		q.waiting = nil
+	}
+	e.mu.Unlock()
+	for _, h := range back {
+		_ = h.msg.Nak()
+	}
+	deadline := time.Now().Add(e.cfg.Drain)
+	for time.Now().Before(deadline) && e.ctx.Err() == nil {
+		e.mu.Lock()
+		left := len(e.held)
+		e.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	e.mu.Lock()
+	left := make([]*held, 0, len(e.held))
+	for h := range e.held {
+		left = append(left, h)
+	}
+	e.held = map[*held]struct{}{}
+	e.mu.Unlock()
+	for _, h := range left {
+		_ = h.msg.Nak()
+	}
+	_ = e.conn.FlushTimeout(time.Second)
+}
+
+// close ends the children.
+func (e *engine) close() {
+	e.mu.Lock()
+	e.draining = true
+	pools := e.pools
+	e.pools = nil
+	e.mu.Unlock()
+	for _, p := range pools {
+		p.close()
+	}
+}

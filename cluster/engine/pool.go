@@ -1,0 +1,402 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster/internal/queue"
+	"github.com/parade-go/parade/process"
+)
+
+// idle is when the children of a program that nobody needs are ended.
+const idle = time.Minute
+
+// pool is the children of one program, and the jobs that they run.
+type pool struct {
+	engine  *engine
+	key     string
+	program queue.Program
+	ready   chan struct{} // closed when executor or err is there
+
+	executor *process.Executor
+	err      error
+
+	mu     sync.Mutex
+	relays map[relayKey]*relay
+	used   time.Time
+	closed bool
+}
+
+type relayKey struct{ queue, job string }
+
+// relay is one job at this engine.
+type relay struct {
+	*parade.Relay
+	pool  *pool
+	key   relayKey
+	ready chan struct{} // closed when Relay or err is there
+	err   error
+
+	mu      sync.Mutex
+	stopped error // before it was ready
+	held    map[*held]struct{}
+	used    time.Time
+}
+
+// poolOf returns the pool of a program, which may not be ready yet.
+func (e *engine) poolOf(p queue.Program) (*pool, error) {
+	key := fmt.Sprintf("%s %d %q %q", p.Hash, p.Build, p.Dir, p.Args)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pools == nil {
+		return nil, parade.ErrClosed
+	}
+	found := e.pools[key]
+	if found == nil {
+		found = &pool{engine: e, key: key, program: p, ready: make(chan struct{}), relays: map[relayKey]*relay{}, used: time.Now()}
+		e.pools[key] = found
+		e.work.Go(found.open)
+	}
+	return found, nil
+}
+
+func (p *pool) open() {
+	defer close(p.ready)
+	path, err := p.engine.fetch(p.program)
+	if err != nil {
+		p.err = fmt.Errorf("getting the client's program: %w", err)
+		return
+	}
+	dir := p.program.Dir
+	if !isDir(dir) {
+		dir = "" // the client's machine has it, this one has not
+	}
+	cfg := p.engine.cfg
+	p.executor, p.err = process.Open(context.Background(), process.Config{
+		Workers: cfg.Slots, Threads: cfg.Threads, Program: path, Args: p.program.Args, Dir: dir,
+		Build: p.program.Build, Name: cfg.ID,
+	})
+}
+
+// relay returns the job that a message belongs to, and makes it if it is new.
+func (p *pool) relay(key relayKey, m queue.Message) (*relay, error) {
+	p.mu.Lock()
+	p.used = time.Now()
+	r := p.relays[key]
+	if p.closed {
+		p.mu.Unlock()
+		return nil, parade.ErrClosed
+	}
+	if r != nil {
+		p.mu.Unlock()
+		<-r.ready
+		return r, r.err
+	}
+	r = &relay{pool: p, key: key, ready: make(chan struct{}), held: map[*held]struct{}{}, used: time.Now()}
+	p.relays[key] = r
+	p.mu.Unlock()
+	r.err = r.open(m)
+	close(r.ready)
+	if r.err != nil {
+		p.take(func(k relayKey) bool { return k == key })
+	}
+	return r, r.err
+}
+
+func (r *relay) open(m queue.Message) error {
+	bound := m.Bound
+	if m.BoundHash != nil {
+		ctx, cancel := context.WithTimeout(r.pool.engine.ctx, time.Minute)
+		defer cancel()
+		var err error
+		if bound, err = queue.GetValue(ctx, r.pool.engine.js, r.key.queue, *m.BoundHash); err != nil {
+			return fmt.Errorf("the bound argument: %w", err)
+		}
+	}
+	made, err := parade.NewRelay(m.Head, bound)
+	if err != nil {
+		return &brokenError{err}
+	}
+	if err := made.Start(r.pool.executor); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.Relay = made
+	stopped := r.stopped
+	r.mu.Unlock()
+	if stopped != nil {
+		made.Stop(stopped)
+	}
+	r.pool.engine.work.Go(r.watch)
+	return nil
+}
+
+// brokenError is a message that no engine can use.
+type brokenError struct{ error }
+
+func (e *brokenError) Unwrap() error { return e.error }
+
+// watch sees to what is left when the job ends.
+func (r *relay) watch() {
+	<-r.Done()
+	r.pool.take(func(k relayKey) bool { return k == r.key })
+	err := r.Err()
+	r.mu.Lock()
+	left := r.held
+	r.held = nil
+	r.mu.Unlock()
+	e := r.pool.engine
+	for h := range left {
+		e.finished(h, 0)
+		switch {
+		case errors.Is(err, errOver):
+			e.mu.Lock()
+			delete(e.held, h)
+			e.mu.Unlock()
+			_ = h.msg.Ack()
+		case errors.Is(err, parade.ErrClosed):
+			e.release(h, 0)
+		default: // the program cannot run the job
+			e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
+		}
+	}
+}
+
+// drop forgets a parcel.
+func (r *relay) drop(h *held) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.held, h)
+}
+
+// stop ends the job, now or as soon as it has begun.
+func (r *relay) stop(err error) {
+	r.mu.Lock()
+	made := r.Relay
+	if made == nil {
+		r.stopped = err
+	}
+	r.mu.Unlock()
+	if made != nil {
+		made.Stop(err)
+	}
+}
+
+// take removes jobs from the pool.
+func (p *pool) take(which func(relayKey) bool) (taken []*relay) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, r := range p.relays {
+		if which(key) {
+			taken = append(taken, r)
+			delete(p.relays, key)
+		}
+	}
+	return taken
+}
+
+// tidy ends jobs that nothing is heard of, and children that nobody needs.
+func (p *pool) tidy(now time.Time) {
+	p.mu.Lock()
+	var quiet []*relay
+	for key, r := range p.relays {
+		r.mu.Lock()
+		if r.Relay != nil && len(r.held) == 0 && now.Sub(r.used) > forget {
+			quiet = append(quiet, r)
+			delete(p.relays, key)
+		}
+		r.mu.Unlock()
+	}
+	old := len(p.relays) == 0 && now.Sub(p.used) > idle
+	if old {
+		p.closed = true
+	}
+	p.mu.Unlock()
+	for _, r := range quiet {
+		r.Finish()
+	}
+	if !old {
+		return
+	}
+	e := p.engine
+	e.mu.Lock()
+	if e.pools[p.key] == p {
+		delete(e.pools, p.key)
+		e.work.Go(p.close)
+	}
+	e.mu.Unlock()
+}
+
+func (p *pool) close() {
+	<-p.ready
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	if p.executor != nil {
+		_ = p.executor.Close() // it stops its jobs, which end their relays
+	}
+}
+
+// begin has a parcel run.
+func (e *engine) begin(h *held) {
+	m, err := queue.ParseMessage(h.msg.Data)
+	if err != nil {
+		e.giveUp(h, &brokenError{err})
+		return
+	}
+	p, err := e.poolOf(h.source.Program)
+	if err != nil {
+		e.giveUp(h, err)
+		return
+	}
+	select {
+	case <-p.ready:
+	case <-e.ctx.Done():
+		e.giveUp(h, parade.ErrClosed)
+		return
+	}
+	if p.err != nil {
+		e.giveUp(h, p.err)
+		return
+	}
+	r, err := p.relay(relayKey{h.source.ID, h.job}, m)
+	if err != nil {
+		e.giveUp(h, err)
+		return
+	}
+	data := m.Parcel
+	if m.ParcelHash != nil {
+		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
+		data, err = queue.GetValue(ctx, e.js, h.source.ID, *m.ParcelHash)
+		cancel()
+		if err != nil {
+			e.giveUp(h, fmt.Errorf("large inputs: %w", err))
+			return
+		}
+	}
+	parcel, err := parade.ParseParcel(data)
+	if err != nil {
+		e.giveUp(h, &brokenError{err})
+		return
+	}
+	r.push(h, m, parcel)
+}
+
+func (r *relay) push(h *held, m queue.Message, parcel parade.Parcel) {
+	e := r.pool.engine
+	r.mu.Lock()
+	if r.held == nil { // it has ended meanwhile
+		r.mu.Unlock()
+		e.giveUp(h, errOver)
+		return
+	}
+	r.held[h] = struct{}{}
+	r.used = time.Now()
+	r.mu.Unlock()
+	// Both functions are called with the relay locked.
+	pushed := r.Push(parcel, func(rest []parade.Parcel) {
+		for _, part := range rest {
+			e.owe(h)
+			e.work.Go(func() { e.giveBack(h, m, part) })
+		}
+	}, func(a parade.Answer) {
+		r.drop(h) // before the job can end, which answers what is left here
+		e.work.Go(func() {
+			e.mu.Lock()
+			e.done += int64(a.Len() - a.Failed())
+			e.failed += int64(a.Failed())
+			e.mu.Unlock()
+			took := a.User()
+			if m.Only { // there will be no other like it
+				took = 0
+			}
+			e.finished(h, took)
+			e.deliver(h, a.AppendTo(nil))
+		})
+	})
+	e.mu.Lock()
+	h.pushed, h.relay = pushed, r
+	e.mu.Unlock()
+	if m.Only {
+		r.Finish()
+	}
+}
+
+// deliver sends an answer, by way of the store if it is large.
+func (e *engine) deliver(h *held, answer []byte) {
+	if len(answer) <= queue.Inline {
+		e.answer(h, queue.AppendAnswer(nil, answer))
+		return
+	}
+	hash := queue.HashOf(answer)
+	for {
+		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
+		err := queue.PutValue(ctx, e.js, h.source.ID, hash, answer)
+		cancel()
+		if err == nil {
+			break
+		}
+		e.mu.Lock()
+		gone := h.source.gone
+		e.mu.Unlock()
+		if gone || e.ctx.Err() != nil {
+			return
+		}
+		e.log.Warn("a large result could not be stored yet", "queue", h.source.ID, "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-e.ctx.Done():
+			return
+		}
+	}
+	e.answer(h, queue.AppendAnswerHash(nil, hash))
+}
+
+func (e *engine) answer(h *held, data []byte) {
+	e.courier.Send(queue.Done(h.source.ID, h.job), data, func() { e.confirmed(h) })
+}
+
+// giveBack publishes tasks that others may have.
+func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
+	m.Only = false
+	m.Parcel, m.ParcelHash = part.AppendTo(nil), nil
+	if len(m.Parcel) > queue.Inline {
+		hash := queue.HashOf(m.Parcel)
+		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
+		err := queue.PutValue(ctx, e.js, h.source.ID, hash, m.Parcel)
+		cancel()
+		if err != nil { // not acknowledged, it all comes again
+			e.log.Warn("tasks could not be given back", "queue", h.source.ID, "error", err)
+			return
+		}
+		m.Parcel, m.ParcelHash = nil, &hash
+	}
+	e.courier.Send(queue.Rest(h.source.ID, h.job), m.AppendTo(nil), func() { e.confirmed(h) })
+}
+
+// giveUp takes a parcel off its slot that could not be started.
+func (e *engine) giveUp(h *held, err error) {
+	e.mu.Lock()
+	e.running--
+	e.proceed()
+	e.mu.Unlock()
+	var broken *brokenError
+	switch {
+	case errors.Is(err, errOver):
+		e.mu.Lock()
+		delete(e.held, h)
+		e.mu.Unlock()
+		_ = h.msg.Ack()
+	case errors.As(err, &broken), errors.Is(err, errWrongProgram):
+		e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
+	default: // another engine, or later
+		if e.ctx.Err() == nil {
+			e.log.Warn("a parcel could not be started here", "queue", h.source.ID, "error", err)
+		}
+		e.release(h, time.Second)
+	}
+}

@@ -1,0 +1,192 @@
+// Package access is how the processes of a cluster get in: connection files, and
+// the folder where those of the clusters of this user are.
+//
+//	c, err := access.Load("/home/ada/.local/state/parade/clusters/lab/client.json")
+//	conn, err := c.Dial("parade client 7f3a")
+//	folder, err := access.Folder("lab")
+//	names, err := access.Names() // of the clusters that have a folder here
+package access
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+	"github.com/parade-go/parade/cluster/internal/queue"
+)
+
+// The roles of a cluster.
+const (
+	Client   = "client"
+	Engine   = "engine"
+	Observer = "observer"
+)
+
+// Roles are all of them.
+var Roles = []string{Client, Engine, Observer}
+
+// Connection is what a process needs to reach a cluster in a role. It has a
+// secret: its file is for the user's eyes only.
+type Connection struct {
+	Cluster string   `json:"cluster"`
+	Role    string   `json:"role"`
+	URLs    []string `json:"urls"`
+	CA      string   `json:"ca,omitempty"`  // the cluster's own authority, PEM
+	Key     string   `json:"key,omitempty"` // the secret half of the role's key
+}
+
+// String leaves out the secret.
+func (c Connection) String() string {
+	return fmt.Sprintf("cluster %s as %s at %v", c.Cluster, c.Role, c.URLs)
+}
+
+// Save writes the connection to a file with mode 0600.
+func (c Connection) Save(path string) error {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".connection-*") // has that mode
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// Load reads a connection file. It refuses one that others can read.
+func Load(path string) (Connection, error) {
+	var c Connection
+	info, err := os.Stat(path)
+	if err != nil {
+		return c, err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return c, fmt.Errorf("%s can be read by others (mode %04o), and has a secret: chmod 600 it, or make a new cluster if they have", path, info.Mode().Perm())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("%s is not a connection file: %w", path, err)
+	}
+	if len(c.URLs) == 0 {
+		return c, fmt.Errorf("%s is not a connection file: it has no urls", path)
+	}
+	return c, nil
+}
+
+// Dial connects. The connection comes back by itself after the server was away, for
+// as long as it takes.
+func (c Connection) Dial(name string, opts ...nats.Option) (*nats.Conn, error) {
+	all := []nats.Option{
+		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.ReconnectBufSize(-1), // the courier sends again what matters
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(5 * time.Second),
+		nats.CustomInboxPrefix(InboxPrefix(c.Role)),
+	}
+	if c.CA != "" {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM([]byte(c.CA)) {
+			return nil, fmt.Errorf("%v: the certificate of its authority cannot be read", c)
+		}
+		all = append(all, nats.Secure(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}))
+	}
+	if c.Key != "" {
+		pair, err := nkeys.FromSeed([]byte(c.Key))
+		if err != nil {
+			return nil, fmt.Errorf("%v: its key cannot be read", c) // and is not shown
+		}
+		public, err := pair.PublicKey()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, nats.Nkey(public, pair.Sign))
+	}
+	url := ""
+	for _, u := range c.URLs {
+		if url != "" {
+			url += ","
+		}
+		url += u
+	}
+	conn, err := nats.Connect(url, append(all, opts...)...)
+	switch {
+	case err == nil:
+		return conn, nil
+	case errors.Is(err, nats.ErrAuthorization):
+		return nil, fmt.Errorf("%v: %w: it does not know this key, which is of another cluster or has been replaced", c, ErrRefused)
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return nil, fmt.Errorf("%v: %w: what answers there is not this cluster: %w", c, ErrRefused, err)
+	}
+	return nil, fmt.Errorf("%v: %w", c, err)
+}
+
+// ErrRefused: the cluster does not let this process in.
+var ErrRefused = errors.New("the cluster refuses this connection")
+
+// InboxPrefix begins the subjects on which a role gets replies, out of reach of the others.
+func InboxPrefix(role string) string { return "_INBOX_" + role }
+
+// root is the folder of all clusters of this user.
+func root() (string, error) {
+	if dir := os.Getenv("PARADE_STATE"); dir != "" {
+		return filepath.Join(dir, "clusters"), nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "parade", "clusters"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("where clusters keep their state: %w; set PARADE_STATE", err)
+	}
+	return filepath.Join(home, ".local", "state", "parade", "clusters"), nil
+}
+
+// Folder is where a cluster's state is; it need not exist.
+func Folder(cluster string) (string, error) {
+	if err := queue.Valid(cluster); err != nil {
+		return "", fmt.Errorf("cluster: %w", err)
+	}
+	dir, err := root()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, cluster), nil
+}
+
+// File is the connection file of a role in a cluster's folder.
+func File(folder, role string) string { return filepath.Join(folder, role+".json") }
+
+// Names returns the clusters that have a folder here, sorted.
+func Names() ([]string, error) {
+	dir, err := root()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && queue.Valid(e.Name()) == nil {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}

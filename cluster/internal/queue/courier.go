@@ -1,0 +1,148 @@
+package queue
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// resend is when a message without a confirmation is sent again.
+const resend = 2 * time.Second
+
+// Courier publishes messages until they are confirmed: by a stream that has
+// stored them, or by whoever they are for. It keeps them meanwhile.
+type Courier struct {
+	conn  *nats.Conn
+	inbox string
+	sub   *nats.Subscription
+	stop  chan struct{}
+	done  sync.WaitGroup
+
+	mu      sync.Mutex
+	last    uint64
+	pending map[uint64]*letter
+}
+
+type letter struct {
+	subject string
+	data    []byte
+	done    func()
+	sent    time.Time
+}
+
+// NewCourier returns a courier that publishes on conn.
+func NewCourier(conn *nats.Conn) (*Courier, error) {
+	c := &Courier{conn: conn, inbox: conn.NewInbox() + ".", stop: make(chan struct{}), pending: map[uint64]*letter{}}
+	var err error
+	if c.sub, err = conn.Subscribe(c.inbox+"*", c.confirmed); err != nil {
+		return nil, fmt.Errorf("confirmations: %w", err)
+	}
+	if err := c.sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, err
+	}
+	c.done.Go(c.again)
+	return c, nil
+}
+
+// Send publishes data, and calls done once, when it has been confirmed. data
+// must not change until then.
+func (c *Courier) Send(subject string, data []byte, done func()) {
+	c.mu.Lock()
+	c.last++
+	id := c.last
+	c.pending[id] = &letter{subject, data, done, time.Now()}
+	c.mu.Unlock()
+	c.publish(id, subject, data)
+}
+
+// publish ignores errors: what is not confirmed is sent again.
+func (c *Courier) publish(id uint64, subject string, data []byte) {
+	_ = c.conn.PublishRequest(subject, c.inbox+strconv.FormatUint(id, 10), data)
+}
+
+// Pending is how many messages are not confirmed.
+func (c *Courier) Pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending)
+}
+
+// Forget gives up what was sent on a subject that begins with prefix.
+func (c *Courier) Forget(prefix string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, l := range c.pending {
+		if strings.HasPrefix(l.subject, prefix) {
+			delete(c.pending, id)
+		}
+	}
+}
+
+func (c *Courier) confirmed(m *nats.Msg) {
+	if m.Header.Get("Status") != "" {
+		return // nobody is there yet
+	}
+	// A stream says what became of it, others answer with nothing.
+	if len(m.Data) > 0 {
+		var ack struct {
+			Error json.RawMessage `json:"error"`
+		}
+		if json.Unmarshal(m.Data, &ack) != nil || ack.Error != nil {
+			return
+		}
+	}
+	id, err := strconv.ParseUint(m.Subject[len(c.inbox):], 10, 64)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	l := c.pending[id]
+	delete(c.pending, id)
+	c.mu.Unlock()
+	if l != nil && l.done != nil {
+		l.done()
+	}
+}
+
+func (c *Courier) again() {
+	tick := time.NewTicker(resend / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-tick.C:
+		}
+		if !c.conn.IsConnected() {
+			continue
+		}
+		type late struct {
+			id uint64
+			*letter
+		}
+		var all []late
+		c.mu.Lock()
+		for id, l := range c.pending {
+			if time.Since(l.sent) >= resend {
+				l.sent = time.Now()
+				all = append(all, late{id, l})
+			}
+		}
+		c.mu.Unlock()
+		for _, l := range all {
+			c.publish(l.id, l.subject, l.data)
+		}
+	}
+}
+
+// Close gives up what has not been confirmed.
+func (c *Courier) Close() {
+	_ = c.sub.Unsubscribe()
+	close(c.stop)
+	c.done.Wait()
+}

@@ -1,0 +1,254 @@
+// Package queue is what clients, engines and the controller of a cluster agree on:
+// subjects, records and messages. docs/cluster-protocol.md tells the whole of it.
+//
+//	subject := queue.Work(record.ID, job)
+//	data := queue.Message{Head: post.Head(), Parcel: parcel.Data}.AppendTo(nil)
+//	courier.Send(subject, data, func() { /* it is stored */ })
+//	m, err := queue.ParseMessage(msg.Data) // at the engine
+package queue
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parade-go/parade/internal/wire"
+)
+
+// The buckets.
+const (
+	Records  = "parade-queues"
+	Engines  = "parade-engines"
+	Programs = "parade-programs"
+)
+
+const (
+	// Consumer is the name of the consumer by which engines take parcels.
+	Consumer = "engines"
+	// AckWait is when a parcel whose engine says nothing is delivered again,
+	// and Progress how often an engine says something.
+	AckWait  = 1500 * time.Millisecond
+	Progress = 400 * time.Millisecond
+	// Beat is how often an engine writes its state, and Stale when that no
+	// longer counts.
+	Beat  = time.Second
+	Stale = 5 * time.Second
+	// Inline is the size from which values travel by their hash.
+	Inline = 256 << 10
+	// InlineBound is the same for a bound argument, which all parcels would repeat.
+	InlineBound = 4 << 10
+)
+
+// Session and Job are the kinds of queues.
+const (
+	Session = "session"
+	Job     = "job"
+)
+
+// Record is what the bucket of queues has of one.
+type Record struct {
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind"`
+	Owner    string    `json:"owner"`
+	Priority int       `json:"priority,omitempty"`
+	Created  time.Time `json:"created"`
+	Program  Program   `json:"program"`
+}
+
+// Program is what an engine must know to run a client's program.
+type Program struct {
+	Hash  string   `json:"hash"`  // SHA-256 of the executable, in hexadecimal
+	Build uint64   `json:"build"` // parade.BuildID
+	Args  []string `json:"args"`
+	Dir   string   `json:"dir"`
+	Host  string   `json:"host"` // where the client runs
+	Path  string   `json:"path"` // the executable's file there
+	OS    string   `json:"os"`
+	Arch  string   `json:"arch"`
+}
+
+// Engine is an engine's state, as it tells once a second.
+type Engine struct {
+	ID      string    `json:"id"`
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	OS      string    `json:"os"`
+	Arch    string    `json:"arch"`
+	Slots   int       `json:"slots"`
+	Threads int       `json:"threads"`
+	Running int       `json:"running"` // parcels
+	Done    int64     `json:"done"`    // tasks, since it started
+	Failed  int64     `json:"failed"`
+	Labels  []string  `json:"labels,omitempty"`
+	Started time.Time `json:"started"`
+}
+
+// Valid reports whether a name can stand in a subject, a bucket and a file.
+func Valid(name string) error {
+	if name == "" || len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+		return fmt.Errorf("the name %q: write 1 to 64 letters, digits, - and _", name)
+	}
+	return nil
+}
+
+// WorkStream is the stream of a queue's parcels.
+func WorkStream(id string) string { return "PARADE_WORK_" + id }
+
+// DoneStream is the stream of a job's answers.
+func DoneStream(id string) string { return "PARADE_DONE_" + id }
+
+// Values is the bucket of a queue's large values.
+func Values(id string) string { return "parade-values-" + id }
+
+// Work is the subject of a job's parcels; with job "*" of all.
+func Work(id, job string) string { return "parade.work." + id + "." + job }
+
+// Rest is the subject of parcels that an engine gives back.
+func Rest(id, job string) string { return "parade.rest." + id + "." + job }
+
+// Done is the subject of answers.
+func Done(id, job string) string { return "parade.done." + id + "." + job }
+
+// Over is the subject by which engines hear that a job has ended.
+func Over(id string) string { return "parade.over." + id }
+
+// Number is a job's number as a part of a subject.
+func Number(job uint64) string { return strconv.FormatUint(job, 10) }
+
+// Parse returns the queue and the job of a subject that Work, Rest or Done made.
+func Parse(subject string) (id, job string, err error) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 4 || parts[0] != "parade" {
+		return "", "", fmt.Errorf("subject %q is not one of a queue", subject)
+	}
+	return parts[2], parts[3], nil
+}
+
+// Hash is the key of a large value.
+type Hash [sha256.Size]byte
+
+// HashOf returns the key of a value.
+func HashOf(value []byte) Hash { return sha256.Sum256(value) }
+
+// Key is the hash in hexadecimal, as the bucket has it.
+func (h Hash) Key() string { return fmt.Sprintf("%x", h[:]) }
+
+const version = 1
+
+// Flags of a message.
+const (
+	flagOnly = 1 << iota
+	flagBoundElsewhere
+	flagParcelElsewhere
+	flagBound
+	flagAll = 1<<iota - 1
+)
+
+// Message is a parcel with all that is needed to run it.
+type Message struct {
+	Only       bool // it is the only parcel of its job
+	Head       []byte
+	Bound      []byte // the bound argument, nil without one or with BoundHash
+	BoundHash  *Hash  // where it is, if not here
+	Parcel     []byte
+	ParcelHash *Hash
+}
+
+// AppendTo appends the encoded message to dst.
+func (m Message) AppendTo(dst []byte) []byte {
+	var b wire.Buffer
+	b.Uint8(version)
+	var flags uint8
+	if m.Only {
+		flags |= flagOnly
+	}
+	switch {
+	case m.BoundHash != nil:
+		flags |= flagBoundElsewhere
+	case m.Bound != nil:
+		flags |= flagBound
+	}
+	if m.ParcelHash != nil {
+		flags |= flagParcelElsewhere
+	}
+	b.Uint8(flags)
+	b.BlobOf(m.Head)
+	switch {
+	case m.BoundHash != nil:
+		b.Raw(m.BoundHash[:])
+	case m.Bound != nil:
+		b.BlobOf(m.Bound)
+	}
+	if m.ParcelHash != nil {
+		b.Raw(m.ParcelHash[:])
+	} else {
+		b.Raw(m.Parcel)
+	}
+	return b.AppendTo(dst)
+}
+
+// ParseMessage reads what AppendTo wrote. The message refers to data.
+func ParseMessage(data []byte) (m Message, err error) {
+	r := wire.NewReader(data, false)
+	v, flags := r.Uint8(), r.Uint8()
+	if r.Err() == nil && (v != version || flags&^uint8(flagAll) != 0) {
+		return m, fmt.Errorf("parcel of version %d, this engine knows %d: use the same parade on both sides", v, version)
+	}
+	m.Only = flags&flagOnly != 0
+	m.Head = r.Blob()
+	switch {
+	case flags&flagBoundElsewhere != 0:
+		m.BoundHash = hash(r)
+	case flags&flagBound != 0:
+		m.Bound = r.Blob()
+	}
+	if flags&flagParcelElsewhere != 0 {
+		m.ParcelHash = hash(r)
+		if r.Err() == nil && r.Len() > 0 {
+			return m, errors.New("parcel with something behind its hash: it is damaged")
+		}
+	} else {
+		m.Parcel = r.Rest()
+	}
+	return m, r.Err()
+}
+
+func hash(r *wire.Reader) *Hash {
+	var h Hash
+	for i := range h {
+		h[i] = r.Uint8()
+	}
+	return &h
+}
+
+// The forms of an answer on its way.
+const (
+	answerHere uint8 = iota
+	answerElsewhere
+)
+
+// AppendAnswer appends an answer as it travels.
+func AppendAnswer(dst, answer []byte) []byte { return append(append(dst, answerHere), answer...) }
+
+// AppendAnswerHash appends an answer that is in the bucket.
+func AppendAnswerHash(dst []byte, h Hash) []byte {
+	return append(append(dst, answerElsewhere), h[:]...)
+}
+
+// ParseAnswer returns the answer, or where it is.
+func ParseAnswer(data []byte) (answer []byte, elsewhere *Hash, err error) {
+	switch {
+	case len(data) > 0 && data[0] == answerHere:
+		return data[1:], nil, nil
+	case len(data) == 1+sha256.Size && data[0] == answerElsewhere:
+		return nil, (*Hash)(data[1:]), nil
+	}
+	return nil, nil, fmt.Errorf("answer of %d bytes in no known form", len(data))
+}
+
+// ClientName is the name of a client's connection, by which the controller knows whose
+// queue it is.
+func ClientName(id string) string { return "parade client " + id }

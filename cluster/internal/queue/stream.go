@@ -1,0 +1,74 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Make makes a queue: its streams, and then its record, at which engines come.
+func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int) error {
+	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: WorkStream(r.ID), Subjects: []string{Work(r.ID, "*"), Rest(r.ID, "*")},
+		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: 1,
+		Duplicates: Progress, // tasks may come twice; there is no need to remember
+	})
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", WorkStream(r.ID), err)
+	}
+	if maxRunning == 0 {
+		maxRunning = -1
+	}
+	_, err = js.CreateConsumer(ctx, WorkStream(r.ID), jetstream.ConsumerConfig{
+		Durable: Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
+		MaxAckPending: maxRunning, MaxWaiting: 64 << 10, MaxDeliver: -1,
+	})
+	if err == nil && r.Kind == Job {
+		_, err = js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: DoneStream(r.ID), Subjects: []string{Done(r.ID, "*")},
+			Storage: jetstream.FileStorage, Replicas: 1, Duplicates: Progress,
+		})
+	}
+	if err == nil {
+		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: Values(r.ID)})
+	}
+	if err == nil {
+		err = put(ctx, js, r)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("queue %s: %w", r.ID, err), Remove(context.WithoutCancel(ctx), js, r.ID))
+	}
+	return nil
+}
+
+func put(ctx context.Context, js jetstream.JetStream, r Record) error {
+	records, err := js.KeyValue(ctx, Records)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = records.Put(ctx, r.ID, data)
+	return err
+}
+
+// Remove removes a queue with all that is in it. What is gone already is no error.
+func Remove(ctx context.Context, js jetstream.JetStream, id string) error {
+	var errs []error
+	records, err := js.KeyValue(ctx, Records)
+	if err == nil {
+		err = records.Purge(ctx, id)
+	}
+	errs = append(errs, err)
+	for _, stream := range []string{WorkStream(id), DoneStream(id), "OBJ_" + Values(id)} {
+		if err := js.DeleteStream(ctx, stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

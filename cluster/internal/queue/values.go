@@ -1,0 +1,90 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/parade-go/parade/internal/program"
+)
+
+// ParseNumber reads what Number wrote; 0 is no job's.
+func ParseNumber(job string) uint64 {
+	n, err := strconv.ParseUint(job, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// PutValue stores a large value of a queue.
+func PutValue(ctx context.Context, js jetstream.JetStream, id string, h Hash, value []byte) error {
+	values, err := js.ObjectStore(ctx, Values(id))
+	if err != nil {
+		return err
+	}
+	_, err = values.PutBytes(ctx, h.Key(), value)
+	return err
+}
+
+// GetValue returns a large value of a queue.
+func GetValue(ctx context.Context, js jetstream.JetStream, id string, h Hash) ([]byte, error) {
+	values, err := js.ObjectStore(ctx, Values(id))
+	if err != nil {
+		return nil, err
+	}
+	value, err := values.GetBytes(ctx, h.Key())
+	if err != nil {
+		return nil, err
+	}
+	if HashOf(value) != h {
+		return nil, fmt.Errorf("value %s of queue %s is damaged", h.Key(), id)
+	}
+	return value, nil
+}
+
+// DropValue removes a large value.
+func DropValue(ctx context.Context, js jetstream.JetStream, id string, h Hash) error {
+	values, err := js.ObjectStore(ctx, Values(id))
+	if err != nil {
+		return err
+	}
+	return values.Delete(ctx, h.Key())
+}
+
+// IsGone reports whether err says that a value, or its queue, has been removed.
+func IsGone(err error) bool {
+	return errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+}
+
+// Purge removes the parcels of a job that no engine has. An engine that gets one all
+// the same learns from the client that the job is over.
+func Purge(ctx context.Context, js jetstream.JetStream, id, job string) {
+	stream, err := js.Stream(ctx, WorkStream(id))
+	if err != nil {
+		return
+	}
+	for _, subject := range []string{Work(id, job), Rest(id, job)} {
+		_ = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	}
+}
+
+// PutProgram stores the program that is running, if it is not there.
+func PutProgram(ctx context.Context, js jetstream.JetStream, hash string) error {
+	programs, err := js.ObjectStore(ctx, Programs)
+	if err != nil {
+		return err
+	}
+	if _, err := programs.GetInfo(ctx, hash); err == nil {
+		return nil
+	}
+	f, err := program.Open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = programs.Put(ctx, jetstream.ObjectMeta{Name: hash}, f)
+	return err
+}

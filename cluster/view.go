@@ -1,0 +1,338 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster/internal/queue"
+	"github.com/parade-go/parade/internal/host"
+)
+
+// View is an executor over engines of a cluster.
+type View struct {
+	client *Client
+	owns   bool // the client is closed with it
+
+	mu     sync.Mutex
+	closed bool
+	calls  map[*call]struct{}
+}
+
+// call is a job on its way through the client's queue.
+type call struct {
+	client *Client
+	number string
+	post   *parade.Post
+	awake  chan struct{}
+	left   chan struct{} // closed when the cluster has been told of its end
+	bound  *queue.Hash   // of a large bound argument
+
+	mu     sync.Mutex
+	stored map[int]queue.Hash // large parcels, by first task
+}
+
+func (c *call) wake() {
+	select {
+	case c.awake <- struct{}{}:
+	default:
+	}
+}
+
+const (
+	// pipeline is how much work a slot should have ahead, so that it need not wait for
+	// this program.
+	pipeline = 20 * time.Millisecond
+	// maxAhead bounds the parcels ahead of a slot.
+	maxAhead = 64
+	// patience is after how long without engines the log says so.
+	patience = 5 * time.Second
+)
+
+// Run implements [parade.Executor].
+func (v *View) Run(ctx context.Context, job *parade.Job) error {
+	c, err := v.open(ctx, job)
+	if err != nil {
+		return err
+	}
+	defer v.leave(c, true)
+	hint := time.AfterFunc(patience, func() {
+		if v.client.slotCount() == 0 {
+			slog.Warn("the cluster has no engines yet; the call waits for some", "cluster", v.client.name)
+		}
+	})
+	defer hint.Stop()
+	var expect time.Duration
+	for {
+		slots := max(1, v.client.slotCount())
+		for c.post.Out() < window(slots, c.post.Limit(), expect) {
+			next := c.post.Next(slots)
+			if next == nil {
+				break
+			}
+			expect = next.Expect
+			if err := c.send(ctx, next, false); err != nil {
+				c.post.Stop(err)
+			}
+		}
+		select {
+		case <-c.post.Done():
+			return nil
+		case <-c.awake:
+		}
+	}
+}
+
+// window is how many parcels a call may have out: what keeps the slots busy, and
+// no more, so that another call need not wait behind it.
+func window(slots, limit int, expect time.Duration) int {
+	n := slots
+	if expect > 0 {
+		n += slots * int(min(maxAhead, pipeline/expect+1))
+	}
+	if limit > 0 {
+		n = min(n, limit)
+	}
+	return n
+}
+
+// Start implements [parade.Starter], for a single task.
+func (v *View) Start(job *parade.Job) error {
+	c, err := v.open(context.Background(), job)
+	if err != nil {
+		return err
+	}
+	if !c.post.AtEnd(func() { go v.leave(c, c.post.Out() > 0) }) {
+		v.leave(c, false)
+		return nil
+	}
+	next := c.post.Next(max(1, v.client.slotCount()))
+	if next == nil { // its input cannot be encoded, or it was cancelled
+		return nil
+	}
+	if err := c.send(context.Background(), next, true); err != nil {
+		c.post.Stop(err)
+	}
+	return nil
+}
+
+func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
+	cl := v.client
+	c := &call{client: cl, awake: make(chan struct{}, 1), left: make(chan struct{})}
+	var err error
+	if c.post, err = job.Post(c.wake); err != nil {
+		return nil, err
+	}
+	cl.mu.Lock()
+	err = cl.unusable()
+	cl.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := cl.ready(ctx); err != nil {
+		return nil, err
+	}
+	if bound, ok := c.post.Bound(); ok && len(bound) > queue.InlineBound {
+		h := queue.HashOf(bound)
+		if err := queue.PutValue(ctx, cl.js, cl.id, h, bound); err != nil {
+			return nil, fmt.Errorf("cluster %s: storing the bound argument: %w", cl.name, err)
+		}
+		c.bound = &h
+		c.post.Sent(len(bound)) // once, however many engines fetch it
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return nil, parade.ErrClosed
+	}
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if err := cl.unusable(); err != nil {
+		return nil, err
+	}
+	cl.lastJob++
+	c.number = queue.Number(cl.lastJob)
+	cl.calls[c.number] = c
+	if v.calls == nil {
+		v.calls = map[*call]struct{}{}
+	}
+	v.calls[c] = struct{}{}
+	return c, nil
+}
+
+// send hands a parcel to the stream. An error means that it never will be.
+func (c *call) send(ctx context.Context, p *parade.Posted, only bool) error {
+	m := queue.Message{Only: only, Head: c.post.Head(), BoundHash: c.bound, Parcel: p.Data}
+	if bound, ok := c.post.Bound(); ok && c.bound == nil {
+		m.Bound = bound
+	}
+	if len(p.Data) > queue.Inline {
+		h := queue.HashOf(p.Data)
+		if err := queue.PutValue(ctx, c.client.js, c.client.id, h, p.Data); err != nil {
+			return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.client.name, p.First, err)
+		}
+		c.mu.Lock()
+		if c.stored == nil {
+			c.stored = map[int]queue.Hash{}
+		}
+		c.stored[p.First] = h
+		c.mu.Unlock()
+		m.Parcel, m.ParcelHash = nil, &h
+	}
+	c.client.courier.Send(queue.Work(c.client.id, c.number), m.AppendTo(nil), nil)
+	return nil
+}
+
+// answered takes an answer. It is called for one at a time.
+func (c *Client) answered(m *nats.Msg) {
+	_, number, err := queue.Parse(m.Subject)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	call := c.calls[number]
+	c.mu.Unlock()
+	if call == nil { // of a call that has ended
+		_ = m.Respond(nil)
+		return
+	}
+	answer, elsewhere, err := queue.ParseAnswer(m.Data)
+	switch {
+	case err != nil:
+		call.post.Stop(fmt.Errorf("cluster %s: %w", c.name, err))
+	case elsewhere != nil:
+		c.background(func() { c.fetchAnswer(call, *elsewhere, m) })
+		return
+	default:
+		call.settle(answer)
+	}
+	_ = m.Respond(nil)
+}
+
+// fetchAnswer takes a large answer. Without a confirmation it is announced again.
+func (c *Client) fetchAnswer(call *call, h queue.Hash, m *nats.Msg) {
+	ctx, cancel := context.WithTimeout(c.ended, time.Minute)
+	defer cancel()
+	answer, err := queue.GetValue(ctx, c.js, c.id, h)
+	if err != nil {
+		if queue.IsGone(err) { // it was confirmed before, and removed
+			_ = m.Respond(nil)
+		}
+		return
+	}
+	call.settle(answer)
+	_ = m.Respond(nil)
+	_ = queue.DropValue(ctx, c.js, c.id, h) // the whole bucket goes with the client
+}
+
+func (c *call) settle(answer []byte) {
+	if err := c.post.Settle(answer); err != nil {
+		c.post.Stop(fmt.Errorf("cluster %s: %w", c.client.name, err))
+	}
+	c.drop(false)
+	c.wake()
+}
+
+// drop removes large parcels from the store that have been answered, or all.
+func (c *call) drop(all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for first, h := range c.stored {
+		if !all && c.post.Waiting(first) {
+			continue
+		}
+		delete(c.stored, first)
+		cl := c.client
+		cl.background(func() {
+			ctx, cancel := context.WithTimeout(cl.ended, 10*time.Second)
+			defer cancel()
+			_ = queue.DropValue(ctx, cl.js, cl.id, h)
+		})
+	}
+}
+
+// leave forgets a call, and tells the engines if they may have some of it.
+func (v *View) leave(c *call, tell bool) {
+	cl := c.client
+	v.mu.Lock()
+	delete(v.calls, c)
+	v.mu.Unlock()
+	cl.mu.Lock()
+	delete(cl.calls, c.number)
+	cl.mu.Unlock()
+	if tell {
+		cl.courier.Forget(queue.Work(cl.id, c.number))
+		if c.post.Out() > 0 {
+			ctx, cancel := context.WithTimeout(cl.ended, 2*time.Second)
+			queue.Purge(ctx, cl.js, cl.id, c.number)
+			cancel()
+		}
+		_ = cl.conn.Publish(queue.Over(cl.id), binary.LittleEndian.AppendUint64(nil, queue.ParseNumber(c.number)))
+	}
+	c.drop(true)
+	if c.bound != nil {
+		ctx, cancel := context.WithTimeout(cl.ended, 2*time.Second)
+		_ = queue.DropValue(ctx, cl.js, cl.id, *c.bound)
+		cancel()
+	}
+	close(c.left)
+}
+
+// background runs f beside, unless the client is being closed.
+func (c *Client) background(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.work.Go(f)
+	}
+}
+
+func (c *Client) slotCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.slots
+}
+
+// Info implements [parade.Executor]. Workers are the slots of all engines now.
+func (v *View) Info() parade.Info {
+	info := parade.Info{Kind: "cluster", Host: host.Name(), Threads: 1}
+	c := v.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.known {
+		info.Workers += e.Slots
+		info.Cores += e.Slots * max(1, e.Threads)
+		info.Threads = max(info.Threads, e.Threads)
+	}
+	info.Workers, info.Cores = max(1, info.Workers), max(1, info.Cores)
+	return info
+}
+
+// String is the executor's Info as text.
+func (v *View) String() string { return v.Info().String() }
+
+// Close stops the view's jobs with [parade.ErrClosed].
+func (v *View) Close() error {
+	if v.owns {
+		return v.client.Close()
+	}
+	v.mu.Lock()
+	v.closed = true
+	var calls []*call
+	for c := range v.calls {
+		calls = append(calls, c)
+	}
+	v.mu.Unlock()
+	for _, c := range calls {
+		c.post.Stop(parade.ErrClosed)
+	}
+	for _, c := range calls {
+		<-c.left
+	}
+	return nil
+}
