@@ -133,7 +133,7 @@ func (p *Pushed) Withdraw() bool {
 	j.mu.Lock()
 	defer j.unlock()
 	i := slices.Index(d.waiting, p.chunk)
-	if i < 0 {
+	if i < 0 || j.ended {
 		return false
 	}
 	d.waiting = slices.Delete(d.waiting, i, i+1)

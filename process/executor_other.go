@@ -25,6 +25,9 @@ func startWorker(string, int, int) (parade.Link, error) { return nil, errUnsuppo
 // Run implements [parade.Executor].
 func (e *Executor) Run(context.Context, *parade.Job) error { return errUnsupported }
 
+// Start implements [parade.Starter].
+func (e *Executor) Start(*parade.Job) error { return errUnsupported }
+
 // Info implements [parade.Executor].
 func (e *Executor) Info() parade.Info { return parade.Info{Kind: "processes"} }
 

@@ -574,6 +574,15 @@ func (e *engine) progress() {
 		now := time.Now()
 		var here, back []*held
 		e.mu.Lock()
+		if n%25 == 24 && os.Getenv("PARADE_DEBUG") != "" {
+			fmt.Fprintf(os.Stderr, "DEBUG %s %p running %d waiting %d held %d quick %v courier %d\n", e.cfg.ID, e, e.running, e.waiting, len(e.held), e.quick, e.courier.Pending())
+			for _, q := range e.queues {
+				fmt.Fprintf(os.Stderr, "DEBUG    %s asked %d %v ago came %v ago waiting %d\n", q.ID, q.asked, now.Sub(q.askedAt), now.Sub(q.came), len(q.waiting))
+			}
+			for h := range e.held {
+				fmt.Fprintf(os.Stderr, "DEBUG    held %s at %v began %v owed %d pushed %v\n", h.key(), now.Sub(h.at), now.Sub(h.began), h.owed, h.pushed != nil)
+			}
+		}
 		for h := range e.held {
 			here = append(here, h)
 		}
@@ -608,8 +617,7 @@ func (e *engine) progress() {
 		}
 		e.mu.Unlock()
 		for _, h := range late {
-			if h.pushed.Withdraw() {
-				h.relay.drop(h)
+			if h.pushed.Withdraw() && h.relay.drop(h) {
 				e.mu.Lock()
 				e.running--
 				delete(e.held, h)

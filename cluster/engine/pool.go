@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/parade-go/parade"
@@ -66,20 +67,40 @@ func (e *engine) poolOf(p queue.Program) (*pool, error) {
 
 func (p *pool) open() {
 	defer close(p.ready)
+	if p.err = p.start(); p.err == nil {
+		return
+	}
+	// The next parcel finds another pool, and may have better luck.
+	e := p.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pools[p.key] == p {
+		delete(e.pools, p.key)
+	}
+}
+
+func (p *pool) start() error {
 	path, err := p.engine.fetch(p.program)
 	if err != nil {
-		p.err = fmt.Errorf("getting the client's program: %w", err)
-		return
+		return fmt.Errorf("getting the client's program: %w", err)
 	}
 	dir := p.program.Dir
 	if !isDir(dir) {
 		dir = "" // the client's machine has it, this one has not
 	}
 	cfg := p.engine.cfg
-	p.executor, p.err = process.Open(context.Background(), process.Config{
-		Workers: cfg.Slots, Threads: cfg.Threads, Program: path, Args: p.program.Args, Dir: dir,
-		Build: p.program.Build, Name: cfg.ID,
-	})
+	// A file just written is busy while a child that was forked at the time has not
+	// come to its exec: golang/go#22315.
+	for wait := time.Millisecond; ; wait *= 2 {
+		p.executor, err = process.Open(context.Background(), process.Config{
+			Workers: cfg.Slots, Threads: cfg.Threads, Program: path, Args: p.program.Args, Dir: dir,
+			Build: p.program.Build, Name: cfg.ID,
+		})
+		if !errors.Is(err, syscall.ETXTBSY) || wait > time.Second {
+			return err
+		}
+		time.Sleep(wait)
+	}
 }
 
 // relay returns the job that a message belongs to, and makes it if it is new.
@@ -158,7 +179,7 @@ func (r *relay) watch() {
 			delete(e.held, h)
 			e.mu.Unlock()
 			_ = h.msg.Ack()
-		case errors.Is(err, parade.ErrClosed):
+		case err == nil, errors.Is(err, parade.ErrClosed): // it came too late
 			e.release(h, 0)
 		default: // the program cannot run the job
 			e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
@@ -166,11 +187,13 @@ func (r *relay) watch() {
 	}
 }
 
-// drop forgets a parcel.
-func (r *relay) drop(h *held) {
+// drop forgets a parcel, and says whether it was there.
+func (r *relay) drop(h *held) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	_, here := r.held[h]
 	delete(r.held, h)
+	return here
 }
 
 // stop ends the job, now or as soon as it has begun.

@@ -72,12 +72,13 @@ func (c *Courier) Pending() int {
 	return len(c.pending)
 }
 
-// Forget gives up what was sent on a subject that begins with prefix.
-func (c *Courier) Forget(prefix string) {
+// Forget gives up what was sent on subject, or on any that begins with it if it
+// ends with a dot.
+func (c *Courier) Forget(subject string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, l := range c.pending {
-		if strings.HasPrefix(l.subject, prefix) {
+		if l.subject == subject || strings.HasSuffix(subject, ".") && strings.HasPrefix(l.subject, subject) {
 			delete(c.pending, id)
 		}
 	}
