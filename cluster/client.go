@@ -127,7 +127,7 @@ func (c *Client) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	engines, err := c.js.KeyValue(ctx, queue.Engines)
+	engines, err := queue.Bucket(ctx, c.js, queue.Engines)
 	if err != nil {
 		return fmt.Errorf("its bucket of engines: %w", err)
 	}
@@ -208,10 +208,7 @@ func (c *Client) Engines() []Engine {
 	defer c.mu.Unlock()
 	var all []Engine
 	for _, e := range c.known {
-		all = append(all, Engine{
-			ID: e.ID, Host: e.Host, PID: e.PID, Slots: e.Slots, Running: e.Running, Done: e.Done, Failed: e.Failed,
-			Labels: e.Labels, Started: e.Started, OS: e.OS, Arch: e.Arch,
-		})
+		all = append(all, engineOf(e.Engine))
 	}
 	slices.SortFunc(all, func(a, b Engine) int {
 		if n := strings.Compare(a.Host, b.Host); n != 0 {

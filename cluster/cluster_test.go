@@ -22,6 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	parade.Serve()
+	playRole()
 	os.Exit(m.Run())
 }
 

@@ -63,12 +63,12 @@ type Controller struct {
 	conn   *nats.Conn // in the account
 	system *nats.Conn
 	js     jetstream.JetStream
-	stop   context.CancelFunc
 	done   sync.WaitGroup
 
 	closing sync.Once
 	mu      sync.Mutex
 	leaving map[string]*time.Timer // sessions whose client is gone, by queue
+	asked   chan struct{}          // closed when a client asked for the end
 }
 
 // Start starts the server and returns when clients and engines can connect.
@@ -91,7 +91,7 @@ func Start(ctx context.Context, cfg Config) (*Controller, error) {
 	if err := os.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, err
 	}
-	c := &Controller{cfg: cfg, leaving: map[string]*time.Timer{}}
+	c := &Controller{cfg: cfg, leaving: map[string]*time.Timer{}, asked: make(chan struct{})}
 	if err := c.start(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
@@ -256,12 +256,13 @@ func (c *Controller) URLs() []string { return c.urls }
 // Folder is where the state is.
 func (c *Controller) Folder() string { return c.cfg.Folder }
 
+// Asked is closed when a client has asked the controller to end. Whoever started it
+// then calls Close.
+func (c *Controller) Asked() <-chan struct{} { return c.asked }
+
 // Close stops the server. Engines and clients wait for it to come back.
 func (c *Controller) Close() error {
 	c.closing.Do(func() {
-		if c.stop != nil {
-			c.stop()
-		}
 		c.mu.Lock()
 		for _, timer := range c.leaving {
 			timer.Stop()
@@ -334,7 +335,7 @@ func permissions(role string) *server.Permissions {
 	switch role {
 	case access.Client:
 		allow = append(allow,
-			queue.Work("*", "*"), queue.Over("*"), "parade.engine.>",
+			queue.Work("*", "*"), queue.Over("*"), "parade.engine.>", queue.ControllerStop,
 			"$JS.API.STREAM.>", "$JS.API.CONSUMER.>", "$JS.API.DIRECT.GET.>", "$JS.ACK.>",
 			"$KV."+queue.Records+".>", "$O.>")
 		p.Subscribe.Allow = append(p.Subscribe.Allow, queue.Done("*", "*"))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,6 +33,15 @@ func (c *Controller) housekeep(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("events of the server: %w", err)
 		}
+	}
+	var once sync.Once
+	_, err := c.conn.Subscribe(queue.ControllerStop, func(m *nats.Msg) {
+		_ = m.Respond(nil)
+		_ = c.conn.Flush()
+		once.Do(func() { close(c.asked) })
+	})
+	if err != nil {
+		return err
 	}
 	if err := c.system.Flush(); err != nil {
 		return err

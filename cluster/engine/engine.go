@@ -214,11 +214,22 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if _, err := e.conn.Subscribe(queue.Over("*"), e.over); err != nil {
 		return err
 	}
-	records, err := e.js.KeyValue(ctx, queue.Records)
+	asked := make(chan struct{}, 1)
+	_, err = e.conn.Subscribe(queue.EngineVerb(e.cfg.ID, queue.Stop), func(m *nats.Msg) {
+		_ = m.Respond(nil)
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		return err
+	}
+	records, err := queue.Bucket(ctx, e.js, queue.Records)
 	if err != nil {
 		return fmt.Errorf("engine: the bucket of queues: %w", err)
 	}
-	states, err := e.js.KeyValue(ctx, queue.Engines)
+	states, err := queue.Bucket(ctx, e.js, queue.Engines)
 	if err != nil {
 		return fmt.Errorf("engine: the bucket of engines: %w", err)
 	}
@@ -231,6 +242,10 @@ func (e *engine) run(ctx context.Context) (err error) {
 	e.work.Go(e.progress)
 	select {
 	case <-ctx.Done():
+		e.drain()
+		err = nil
+	case <-asked:
+		e.log.Info("the engine was asked to end")
 		e.drain()
 		err = nil
 	case <-e.ctx.Done():

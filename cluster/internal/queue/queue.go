@@ -115,6 +115,15 @@ func Done(id, job string) string { return "parade.done." + id + "." + job }
 // Over is the subject by which engines hear that a job has ended.
 func Over(id string) string { return "parade.over." + id }
 
+// Stop is the verb that ends an engine, and ControllerStop the subject for the controller.
+const (
+	Stop           = "stop"
+	ControllerStop = "parade.controller.stop"
+)
+
+// EngineVerb is the subject of requests to an engine.
+func EngineVerb(id, verb string) string { return "parade.engine." + id + "." + verb }
+
 // Number is a job's number as a part of a subject.
 func Number(job uint64) string { return strconv.FormatUint(job, 10) }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -42,6 +44,23 @@ func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int)
 		return errors.Join(fmt.Errorf("queue %s: %w", r.ID, err), Remove(context.WithoutCancel(ctx), js, r.ID))
 	}
 	return nil
+}
+
+// Bucket returns a bucket, which may not be there yet while a controller starts.
+func Bucket(ctx context.Context, js jetstream.JetStream, name string) (jetstream.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		kv, err := js.KeyValue(ctx, name)
+		if err == nil || !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, nats.ErrNoResponders) {
+			return kv, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 func put(ctx context.Context, js jetstream.JetStream, r Record) error {

@@ -1,0 +1,233 @@
+//go:build unix
+
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster"
+	"github.com/parade-go/parade/cluster/controller"
+	"github.com/parade-go/parade/cluster/engine"
+)
+
+// The chaos needs processes that can be killed: this binary starts itself again and
+// says by roleVariable what it is to be.
+const roleVariable = "PARADE_TEST_ROLE"
+
+// playRole never returns when this process was started for a role.
+func playRole() {
+	role := os.Getenv(roleVariable)
+	if role == "" {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var err error
+	switch role {
+	case "controller":
+		var c *controller.Controller
+		c, err = controller.Start(ctx, controller.Config{Name: "lab", Folder: os.Getenv("PARADE_TEST_FOLDER"), Log: quiet})
+		if err == nil {
+			fmt.Println("ready")
+			<-ctx.Done()
+			err = c.Close()
+		}
+	case "engine":
+		var conn cluster.Connection
+		conn, err = cluster.Load(filepath.Join(os.Getenv("PARADE_TEST_FOLDER"), "engine.json"))
+		if err == nil {
+			err = engine.Run(ctx, engine.Config{Connection: conn, Slots: 2, Cache: os.Getenv("PARADE_TEST_CACHE"), Log: quiet})
+		}
+	default:
+		err = fmt.Errorf("no role %q", role)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "role %s: %v\n", role, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// actor is a process in a role, which is started again when it has been killed.
+type actor struct {
+	t             *testing.T
+	role          string
+	folder, cache string
+	mu            sync.Mutex
+	cmd           *exec.Cmd
+}
+
+func (a *actor) start() {
+	a.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"="+a.role, "PARADE_TEST_FOLDER="+a.folder, "PARADE_TEST_CACHE="+a.cache)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		a.t.Error(err)
+		return
+	}
+	a.mu.Lock()
+	a.cmd = cmd
+	a.mu.Unlock()
+}
+
+func (a *actor) signal(s syscall.Signal) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cmd != nil {
+		_ = a.cmd.Process.Signal(s)
+	}
+}
+
+// kill ends the process at once, and starts another after a while.
+func (a *actor) kill(after time.Duration) {
+	a.signal(syscall.SIGKILL)
+	_ = a.cmd.Wait()
+	time.Sleep(after)
+	a.start()
+}
+
+func (a *actor) end() {
+	a.signal(syscall.SIGCONT)
+	a.signal(syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		_ = a.cmd.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		a.t.Errorf("the %s does not end", a.role)
+		a.signal(syscall.SIGKILL)
+		<-done
+	}
+}
+
+// stage starts a controller and engines, and connects.
+func stage(t *testing.T, engines int) (ctl *actor, all []*actor, client *cluster.Client) {
+	t.Helper()
+	folder, cache := t.TempDir(), t.TempDir()
+	ctl = &actor{t: t, role: "controller", folder: folder, cache: cache}
+	ctl.start()
+	t.Cleanup(ctl.end)
+	file := filepath.Join(folder, "controller.json") // the last that it writes
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(file); err == nil {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	for range engines {
+		e := &actor{t: t, role: "engine", folder: folder, cache: cache}
+		e.start()
+		t.Cleanup(e.end)
+		all = append(all, e)
+	}
+	conn, err := cluster.Load(filepath.Join(folder, "client.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if client, err = cluster.Connect(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := client.WaitForEngines(ctx, engines); err != nil {
+		t.Fatal(err)
+	}
+	return ctl, all, client
+}
+
+// doze takes some time, and now and then fails at its first attempt.
+var doze = parade.FuncContext("cluster.doze", func(ctx context.Context, ms int) (int, error) {
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	if task, _ := parade.TaskOf(ctx); ms == 3 && task.Attempt == 1 {
+		return 0, errors.New("not at the first attempt")
+	}
+	return 7*ms + 1, nil
+})
+
+// TestChaos kills what it can while a job runs, and wants every result.
+func TestChaos(t *testing.T) {
+	n := 3000
+	if text := os.Getenv("PARADE_CHAOS_TASKS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctl, engines, client := stage(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*10*time.Millisecond)
+	defer cancel()
+	in := make([]int, n)
+	for i := range in {
+		in[i] = rand.IntN(8)
+	}
+	over := make(chan struct{})
+	var strikes sync.WaitGroup
+	kills := map[string]int{}
+	strikes.Go(func() {
+		for round := 0; ; round++ {
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Duration(100+rand.IntN(400)) * time.Millisecond):
+			}
+			e := engines[rand.IntN(len(engines))]
+			switch {
+			case round%5 == 2:
+				kills["controller"]++
+				ctl.kill(100 * time.Millisecond)
+			case round%5 == 4:
+				kills["stopped"]++
+				e.signal(syscall.SIGSTOP)
+				select {
+				case <-over:
+				case <-time.After(3 * time.Second):
+				}
+				e.signal(syscall.SIGCONT)
+			default:
+				kills["engine"]++
+				e.kill(50 * time.Millisecond)
+			}
+		}
+	})
+	start := time.Now()
+	var r parade.Report
+	out, err := parade.Map(ctx, client.LoadBalanced(), doze, in, parade.Retries(1), parade.WithReport(&r))
+	took := time.Since(start)
+	close(over)
+	strikes.Wait()
+	if err != nil {
+		t.Fatalf("after %v and %v: %v", took, kills, err)
+	}
+	for i, v := range out {
+		if v != 7*in[i]+1 {
+			t.Fatalf("result %d is %d, want %d", i, v, 7*in[i]+1)
+		}
+	}
+	if r.Done != n || r.Failed != 0 {
+		t.Errorf("%d done and %d failed of %d", r.Done, r.Failed, n)
+	}
+	t.Logf("%d tasks in %v, killed or stopped: %v", n, took, kills)
+}

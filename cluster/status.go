@@ -1,0 +1,156 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/parade-go/parade/cluster/internal/access"
+	"github.com/parade-go/parade/cluster/internal/queue"
+)
+
+// Status is what there is in a cluster at one moment.
+type Status struct {
+	Cluster string
+	URLs    []string
+	Engines []Engine
+	Queues  []Queue
+}
+
+// Queue is a client's calls, or a job.
+type Queue struct {
+	ID       string
+	Kind     string // "session" or "job"
+	Owner    string // user@host
+	Program  string // the file that the client ran
+	Priority int
+	Created  time.Time
+	Waiting  int // parcels that no engine has
+	Running  int // parcels that engines have
+}
+
+// Slots is the number of tasks that all engines run at a time.
+func (s Status) Slots() (n int) {
+	for _, e := range s.Engines {
+		n += e.Slots
+	}
+	return n
+}
+
+// Look says what there is. It needs a connection of any role; that of an observer
+// can do nothing else.
+func Look(ctx context.Context, conn Connection) (Status, error) {
+	s := Status{Cluster: conn.Cluster, URLs: conn.URLs}
+	nc, err := conn.Dial("parade observer")
+	if err != nil {
+		return s, err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return s, err
+	}
+	err = each(ctx, js, queue.Engines, func(e queue.Engine) { s.Engines = append(s.Engines, engineOf(e)) })
+	if err != nil {
+		return s, fmt.Errorf("%v: its engines: %w", conn, err)
+	}
+	slices.SortFunc(s.Engines, func(a, b Engine) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), a.Started.Compare(b.Started))
+	})
+	err = each(ctx, js, queue.Records, func(r queue.Record) {
+		s.Queues = append(s.Queues, Queue{ID: r.ID, Kind: r.Kind, Owner: r.Owner, Program: r.Program.Path, Priority: r.Priority, Created: r.Created})
+	})
+	if err != nil {
+		return s, fmt.Errorf("%v: its queues: %w", conn, err)
+	}
+	slices.SortFunc(s.Queues, func(a, b Queue) int { return a.Created.Compare(b.Created) })
+	for i := range s.Queues {
+		q := &s.Queues[i]
+		engines, err := js.Consumer(ctx, queue.WorkStream(q.ID), queue.Consumer)
+		if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue // it is being removed
+		}
+		if err != nil {
+			return s, fmt.Errorf("%v: queue %s: %w", conn, q.ID, err)
+		}
+		info := engines.CachedInfo()
+		q.Waiting, q.Running = int(info.NumPending), info.NumAckPending
+	}
+	return s, nil
+}
+
+// each calls f with what a bucket has.
+func each[T any](ctx context.Context, js jetstream.JetStream, bucket string, f func(T)) error {
+	kv, err := queue.Bucket(ctx, js, bucket)
+	if err != nil {
+		return err
+	}
+	all, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = all.Stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case e := <-all.Updates():
+			if e == nil {
+				return nil
+			}
+			var v T
+			if err := json.Unmarshal(e.Value(), &v); err != nil {
+				return fmt.Errorf("%s in bucket %s: %w", e.Key(), bucket, err)
+			}
+			f(v)
+		}
+	}
+}
+
+func engineOf(e queue.Engine) Engine {
+	return Engine{
+		ID: e.ID, Host: e.Host, PID: e.PID, Slots: e.Slots, Running: e.Running, Done: e.Done, Failed: e.Failed,
+		Labels: e.Labels, Started: e.Started, OS: e.OS, Arch: e.Arch,
+	}
+}
+
+// StopEngines asks engines to end after the tasks that they run, and returns when all
+// have heard it, or ctx ends. It needs a client's connection.
+func StopEngines(ctx context.Context, conn Connection, ids ...string) error {
+	return ask(ctx, conn, func(i int) (string, bool) {
+		if i == len(ids) {
+			return "", false
+		}
+		return queue.EngineVerb(ids[i], queue.Stop), true
+	})
+}
+
+// StopController asks the controller to end. Queues stay, for when it starts again.
+func StopController(ctx context.Context, conn Connection) error {
+	return ask(ctx, conn, func(i int) (string, bool) { return queue.ControllerStop, i == 0 })
+}
+
+func ask(ctx context.Context, conn Connection, subject func(i int) (string, bool)) error {
+	if conn.Role != access.Client {
+		return fmt.Errorf("%v: only a client may stop anything", conn)
+	}
+	nc, err := conn.Dial("parade client")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	for i := 0; ; i++ {
+		s, more := subject(i)
+		if !more {
+			return nil
+		}
+		if _, err := nc.RequestWithContext(ctx, s, nil); err != nil {
+			return fmt.Errorf("%v: %s: %w", conn, s, err)
+		}
+	}
+}
