@@ -114,7 +114,7 @@ func newID() string {
 }
 
 func (c *Client) start(ctx context.Context) (err error) {
-	if c.js, err = jetstream.New(c.conn); err != nil {
+	if c.js, err = queue.JetStream(c.conn); err != nil {
 		return err
 	}
 	if c.courier, err = queue.NewCourier(c.conn); err != nil {

@@ -61,6 +61,13 @@ var ErrRefused = access.ErrRefused
 // another kind of processor than all of theirs.
 var ErrNoProgram = errors.New("no engine can run this program")
 
+// Folder is where the state of a cluster of this user is, with its connection files,
+// client.json, engine.json and observer.json. It need not exist.
+func Folder(name string) (string, error) { return access.Folder(name) }
+
+// Names returns the clusters of this user that have a folder on this machine, sorted.
+func Names() ([]string, error) { return access.Names() }
+
 // Load reads a connection file. It refuses one that other users can read.
 func Load(path string) (Connection, error) { return access.Load(path) }
 

@@ -51,7 +51,7 @@ func Look(ctx context.Context, conn Connection) (Status, error) {
 		return s, err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := queue.JetStream(nc)
 	if err != nil {
 		return s, err
 	}

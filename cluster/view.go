@@ -267,11 +267,6 @@ func (v *View) leave(c *call, tell bool) {
 	cl.mu.Unlock()
 	if tell {
 		cl.courier.Forget(queue.Work(cl.id, c.number))
-		if c.post.Out() > 0 {
-			ctx, cancel := context.WithTimeout(cl.ended, 2*time.Second)
-			queue.Purge(ctx, cl.js, cl.id, c.number)
-			cancel()
-		}
 		_ = cl.conn.Publish(queue.Over(cl.id), binary.LittleEndian.AppendUint64(nil, queue.ParseNumber(c.number)))
 	}
 	c.drop(true)

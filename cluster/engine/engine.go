@@ -72,6 +72,8 @@ const (
 	forget = 10 * time.Second
 	// maxPaces bounds the jobs of which the engine remembers how long their parcels take.
 	maxPaces = 1000
+	// rememberOver is how long parcels of a job that is over are dropped.
+	rememberOver = time.Minute
 	// maxDeliveries is how often a parcel may come again before its tasks are parted.
 	maxDeliveries = 4
 )
@@ -97,6 +99,7 @@ type engine struct {
 	waiting  int
 	paces    map[relayKey]time.Duration // of a parcel, lately
 	quick    bool                       // the last one to finish was of a job with short parcels
+	ended    map[relayKey]time.Time     // jobs that are over, and since when
 	held     map[*held]struct{}
 	pools    map[string]*pool
 	done     int64
@@ -165,7 +168,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := os.MkdirAll(cfg.Cache, 0o700); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	e := &engine{cfg: cfg, log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, pools: map[string]*pool{}}
+	e := &engine{cfg: cfg, log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, ended: map[relayKey]time.Time{}, pools: map[string]*pool{}}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	defer e.cancel(nil)
 	return e.run(ctx)
@@ -203,7 +206,7 @@ func (e *engine) run(ctx context.Context) (err error) {
 		e.conn.Close()
 		<-closed
 	}()
-	if e.js, err = jetstream.New(e.conn); err != nil {
+	if e.js, err = queue.JetStream(e.conn); err != nil {
 		return err
 	}
 	if e.courier, err = queue.NewCourier(e.conn); err != nil {
@@ -380,6 +383,7 @@ func (e *engine) over(m *nats.Msg) {
 	}
 	key := relayKey{m.Subject[len(queue.Over("")):], queue.Number(binary.LittleEndian.Uint64(m.Data))}
 	e.mu.Lock()
+	e.ended[key] = time.Now()
 	var dropped []*held
 	for _, q := range e.queues {
 		if q.ID != key.queue {
@@ -438,6 +442,11 @@ func (e *engine) receive(q *source, m *nats.Msg) {
 		if e.draining {
 			_ = m.Nak()
 		}
+		return
+	}
+	if _, over := e.ended[h.key()]; over { // parcels that were still in the stream
+		_ = m.Ack()
+		e.proceed()
 		return
 	}
 	e.held[h] = struct{}{}
@@ -589,15 +598,6 @@ func (e *engine) progress() {
 		now := time.Now()
 		var here, back []*held
 		e.mu.Lock()
-		if n%25 == 24 && os.Getenv("PARADE_DEBUG") != "" {
-			fmt.Fprintf(os.Stderr, "DEBUG %s %p running %d waiting %d held %d quick %v courier %d\n", e.cfg.ID, e, e.running, e.waiting, len(e.held), e.quick, e.courier.Pending())
-			for _, q := range e.queues {
-				fmt.Fprintf(os.Stderr, "DEBUG    %s asked %d %v ago came %v ago waiting %d\n", q.ID, q.asked, now.Sub(q.askedAt), now.Sub(q.came), len(q.waiting))
-			}
-			for h := range e.held {
-				fmt.Fprintf(os.Stderr, "DEBUG    held %s at %v began %v owed %d pushed %v\n", h.key(), now.Sub(h.at), now.Sub(h.began), h.owed, h.pushed != nil)
-			}
-		}
 		for h := range e.held {
 			here = append(here, h)
 		}
@@ -620,6 +620,11 @@ func (e *engine) progress() {
 				if h.pushed != nil && now.Sub(h.began) > heldBack {
 					late = append(late, h)
 				}
+			}
+		}
+		for key, since := range e.ended {
+			if now.Sub(since) > rememberOver {
+				delete(e.ended, key)
 			}
 		}
 		if len(e.paces) > maxPaces { // of jobs that are mostly over

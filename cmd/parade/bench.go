@@ -105,8 +105,9 @@ func runBench(ctx context.Context, opts benchOptions, stdout, stderr io.Writer) 
 			step: func(step int, what string) {
 				bar.show(kind+": "+what, i*benchSteps+step, len(on)*benchSteps)
 			},
+			opened: func(info parade.Info) { on[i].workers = info.Workers },
 			report: func(metric string, value float64, unit string) {
-				all = append(all, figure{metric, kind, ex.workers, rounded(value), unit})
+				all = append(all, figure{metric, kind, on[i].workers, rounded(value), unit})
 			},
 		}
 		first := len(all)
@@ -164,12 +165,14 @@ func (o benchOptions) executors() ([]benched, error) {
 		switch {
 		case kind == "mpi":
 			workers = mpiWorkers(arg)
-		case given:
+		case given && kind != clusterKind:
 			n, err := parade.WorkerCount(kind, arg, 0)
 			if err != nil {
 				return nil, &usageError{err}
 			}
 			workers = n
+		case kind == clusterKind: // it has as many as it has
+			workers = 0
 		case kind == "serial":
 			workers = 1
 		default:
@@ -300,6 +303,7 @@ type bencher struct {
 	opts   benchOptions
 	spec   string
 	step   func(step int, what string)
+	opened func(parade.Info)
 	report func(metric string, value float64, unit string)
 }
 
@@ -348,6 +352,7 @@ func (b *bencher) firstResult() error {
 		}
 		_, err = parade.Go(b.ctx, ex, noop, 1).Wait(b.ctx)
 		times = append(times, time.Since(start))
+		b.opened(ex.Info())
 		if closed := ex.Close(); err == nil {
 			err = closed
 		}

@@ -249,8 +249,9 @@ func tryExecutors(ctx context.Context) []check {
 		if ranks, ok := mpi.Launched(); kind == "mpi" && (!ok || ranks == 1) {
 			spec = "mpi:all" // which has this process work, as it would alone
 		}
-		all = append(all, tryExecutor(ctx, kind, spec))
+		all = append(all, tryExecutor(ctx, kind, func(ctx context.Context) (parade.Executor, error) { return parade.Open(ctx, spec) }))
 	}
+	all = append(all, tryExecutor(ctx, clusterKind, openTrial))
 	for _, kind := range later {
 		all = append(all, check{
 			Section: "Executors", Check: kind, Status: statusMissing, Value: "not part of this program",
@@ -260,7 +261,7 @@ func tryExecutors(ctx context.Context) []check {
 	return all
 }
 
-func tryExecutor(ctx context.Context, kind, spec string) check {
+func tryExecutor(ctx context.Context, kind string, open func(context.Context) (parade.Executor, error)) check {
 	const patience = 20 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -277,7 +278,7 @@ func tryExecutor(ctx context.Context, kind, spec string) check {
 		return c
 	}
 	start := time.Now()
-	ex, err := parade.Open(ctx, spec)
+	ex, err := open(ctx)
 	if err != nil {
 		return fail(err)
 	}

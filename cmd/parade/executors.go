@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,11 @@ func usualExecutors() []string {
 	return slices.DeleteFunc(slices.Clone(executorKinds), func(kind string) bool { return kind == "mpi" })
 }
 
+// clusterKind is the executor that needs something to be started before.
+const clusterKind = "cluster"
+
 // later are executors that this program does not have.
-var later = []string{"cluster"}
+var later []string
 
 // checkExecutors refuses executors that Open does not know, before any work.
 func checkExecutors(specs []string) error {
@@ -35,10 +39,15 @@ func checkExecutors(specs []string) error {
 	for i, spec := range specs {
 		kind, arg, _ := strings.Cut(spec, ":")
 		switch {
+		case kind == clusterKind:
+			if _, err := clusterName([]string{cmp.Or(arg, defaultCluster)}); err != nil || strings.HasSuffix(spec, ":") {
+				return usagef("--on %s: %q is not a cluster's name; write for example cluster:lab", spec, arg)
+			}
+			continue
 		case slices.Contains(later, kind):
-			return usagef("--on %s: the %s executor is not part of this program yet; there are %s", spec, kind, strings.Join(executorKinds, ", "))
+			return usagef("--on %s: the %s executor is not part of this program yet; there are %s, cluster:NAME", spec, kind, strings.Join(executorKinds, ", "))
 		case !slices.Contains(executorKinds, kind):
-			return usagef("--on %s: there is no such executor; there are %s", spec, strings.Join(executorKinds, ", "))
+			return usagef("--on %s: there is no such executor; there are %s, cluster:NAME", spec, strings.Join(executorKinds, ", "))
 		case kind == "serial" && strings.Contains(spec, ":"):
 			return usagef("--on %s: serial takes no number of workers", spec)
 		case slices.Contains(specs[:i], spec):

@@ -6,6 +6,7 @@
 //	parade smooth    smooth NIfTI images
 //	parade spikes    statistics and figures of spike trains in files
 //	parade bench     measure every executor
+//	parade cluster   engines on any number of machines
 //	parade version   which build this is
 //
 // "parade help exit-codes" lists what its exit codes mean.
@@ -16,6 +17,7 @@ import (
 	"os"
 
 	"github.com/parade-go/parade"
+	_ "github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/mpi"
 	_ "github.com/parade-go/parade/process"
 )

@@ -12,8 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 )
@@ -30,6 +32,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			// The race detector lets each process sleep a second at its end.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			env.Defer(func() { stopClusters(filepath.Join(env.WorkDir, "state")) })
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -38,6 +41,25 @@ func TestScripts(t *testing.T) {
 			"phantom":   phantom,
 		},
 	})
+}
+
+// stopClusters ends what a script that failed has left running.
+func stopClusters(state string) {
+	files, _ := filepath.Glob(filepath.Join(state, "clusters", "*", "client.json"))
+	for _, file := range files {
+		conn, err := cluster.Load(file)
+		if err != nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		if s, err := cluster.Look(ctx, conn); err == nil {
+			for _, e := range s.Engines {
+				_ = cluster.StopEngines(ctx, conn, e.ID)
+			}
+			_ = cluster.StopController(ctx, conn)
+		}
+		cancel()
+	}
 }
 
 // exits runs a command and compares its exit code: exits 2 parade --nope.

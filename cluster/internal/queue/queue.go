@@ -28,13 +28,13 @@ const (
 const (
 	// Consumer is the name of the consumer by which engines take parcels.
 	Consumer = "engines"
-	// AckWait is when a parcel whose engine says nothing is delivered again,
-	// and Progress how often an engine says something.
-	AckWait  = 1500 * time.Millisecond
+	// AckWait is when a parcel whose engine says nothing is delivered again.
+	AckWait = 1500 * time.Millisecond
+	// Progress is how often an engine says that it still has a parcel.
 	Progress = 400 * time.Millisecond
-	// Beat is how often an engine writes its state, and Stale when that no
-	// longer counts.
-	Beat  = time.Second
+	// Beat is how often an engine writes its state.
+	Beat = time.Second
+	// Stale is when an engine's state no longer counts.
 	Stale = 5 * time.Second
 	// Inline is the size from which values travel by their hash.
 	Inline = 256 << 10

@@ -11,6 +11,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// JetStream is what to reach a cluster's streams by. A busy server may take a while over
+// large values.
+func JetStream(conn *nats.Conn) (jetstream.JetStream, error) {
+	return jetstream.New(conn, jetstream.WithDefaultTimeout(30*time.Second), jetstream.WithPublishAsyncTimeout(30*time.Second))
+}
+
 // Make makes a queue: its streams, and then its record, at which engines come.
 func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int) error {
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{

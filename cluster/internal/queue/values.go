@@ -59,18 +59,6 @@ func IsGone(err error) bool {
 	return errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
-// Purge removes the parcels of a job that no engine has. An engine that gets one all
-// the same learns from the client that the job is over.
-func Purge(ctx context.Context, js jetstream.JetStream, id, job string) {
-	stream, err := js.Stream(ctx, WorkStream(id))
-	if err != nil {
-		return
-	}
-	for _, subject := range []string{Work(id, job), Rest(id, job)} {
-		_ = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
-	}
-}
-
 // PutProgram stores the program that is running, if it is not there.
 func PutProgram(ctx context.Context, js jetstream.JetStream, hash string) error {
 	programs, err := js.ObjectStore(ctx, Programs)

@@ -1,0 +1,534 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parade-go/parade/cluster"
+	"github.com/parade-go/parade/cluster/controller"
+	"github.com/parade-go/parade/cluster/engine"
+	"github.com/parade-go/parade/internal/cores"
+	"github.com/spf13/cobra"
+)
+
+// defaultCluster is the cluster that is meant when none is named.
+const defaultCluster = "default"
+
+func newClusterCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cluster",
+		Short: "Engines on any number of machines behind one connection",
+		Long: `A cluster is a controller and any number of engines. Programs hand it their tasks
+with parade.Open(ctx, "cluster:NAME"), or parade run --on cluster:NAME; engines run them in
+child processes of that program, which need not be installed on their machines.
+
+Everything about a cluster is in its folder, ~/.local/state/parade/clusters/NAME (or
+below $PARADE_STATE): connection files with their secrets, queues, logs.`,
+		Example: `  parade cluster start -n 4          a controller and four engines on this machine
+  parade cluster status              its engines and queues
+  parade cluster stop`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newClusterStart(), newClusterList(), newClusterStatus(), newClusterStop(), newClusterEngine(), newClusterController())
+	return cmd
+}
+
+// clusterName is the one argument of most commands.
+func clusterName(args []string) (string, error) {
+	switch len(args) {
+	case 0:
+		return defaultCluster, nil
+	case 1:
+		if _, err := cluster.Folder(args[0]); err != nil {
+			return "", &usageError{err}
+		}
+		return args[0], nil
+	}
+	return "", usagef("one cluster at a time, got %q", args)
+}
+
+type clusterStart struct {
+	engines, slots int
+	listen         string
+	sync           bool
+}
+
+func newClusterStart() *cobra.Command {
+	var opts clusterStart
+	cmd := &cobra.Command{
+		Use:   "start [NAME]",
+		Short: "Start a controller and engines on this machine",
+		Long: `Start starts a controller and engines, which go on when the command has ended.
+Of a cluster that is running it starts more engines. A controller that was stopped,
+or died, goes on where it was.
+
+It listens on the loopback interface only, at a port of its own, with TLS and a key for
+each role. With --listen other machines can reach it; copy the file engine.json of its
+folder to them and run "parade cluster engine --connection engine.json" there.`,
+		Example: `  parade cluster start -n 4
+  parade cluster start lab --listen 0.0.0.0:4222 -n 0`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := clusterName(args)
+			if err != nil {
+				return err
+			}
+			if opts.engines < 0 || opts.slots < 0 {
+				return usagef("--engines and --slots must not be negative")
+			}
+			return runClusterStart(cmd.Context(), name, opts, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().IntVarP(&opts.engines, "engines", "n", 1, "how many engines to start")
+	cmd.Flags().IntVar(&opts.slots, "slots", 0, "tasks at a time in each engine (default the cores, divided among the engines)")
+	cmd.Flags().StringVar(&opts.listen, "listen", "", "address and port for other machines, such as 0.0.0.0:4222")
+	cmd.Flags().BoolVar(&opts.sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
+	return cmd
+}
+
+// startPatience is how long a controller or an engine may take to come up.
+const startPatience = 30 * time.Second
+
+func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout io.Writer) error {
+	folder, err := cluster.Folder(name)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	before, err := lookAt(ctx, name)
+	if err != nil {
+		args := []string{"cluster", "controller", name}
+		if opts.listen != "" {
+			args = append(args, "--listen", opts.listen)
+		}
+		if opts.sync {
+			args = append(args, "--sync")
+		}
+		d, err := detach(filepath.Join(folder, "controller.log"), args)
+		if err != nil {
+			return err
+		}
+		if err := d.until(ctx, func() bool {
+			before, err = lookAt(ctx, name)
+			return err == nil && controllerPID(folder) == d.pid
+		}); err != nil {
+			return fmt.Errorf("the controller of cluster %s did not start: %w", name, err)
+		}
+	} else if opts.listen != "" || opts.sync {
+		return usagef("cluster %s is running; --listen and --sync are for its start: stop it first", name)
+	}
+	slots := opts.slots
+	if slots == 0 {
+		slots = max(1, cores.Granted()/max(1, opts.engines))
+	}
+	var engines []*detached
+	for range opts.engines {
+		d, err := detach(filepath.Join(folder, "engine-"+strconv.FormatInt(time.Now().UnixNano(), 36)+".log"),
+			[]string{"cluster", "engine", name, "--slots", strconv.Itoa(slots)})
+		if err != nil {
+			return err
+		}
+		engines = append(engines, d)
+	}
+	var now cluster.Status
+	for _, d := range engines {
+		if err := d.until(ctx, func() bool {
+			now, err = lookAt(ctx, name)
+			return err == nil && hasEngine(now, d.pid)
+		}); err != nil {
+			return fmt.Errorf("an engine of cluster %s did not start: %w", name, err)
+		}
+	}
+	if len(engines) == 0 {
+		now = before
+	}
+	out := newTerminal(stdout)
+	out.printf("cluster %s: %s, %s, at %s\n", name, plural(len(now.Engines), "engine"), plural(now.Slots(), "slot"), strings.Join(now.URLs, " "))
+	return out.err
+}
+
+// lookAt says what there is in a cluster of this user.
+func lookAt(ctx context.Context, name string) (cluster.Status, error) {
+	folder, err := cluster.Folder(name)
+	if err != nil {
+		return cluster.Status{}, err
+	}
+	conn, err := cluster.Load(filepath.Join(folder, cluster.RoleObserver+".json"))
+	if err != nil {
+		return cluster.Status{}, err
+	}
+	return cluster.Look(ctx, conn)
+}
+
+func controllerPID(folder string) int {
+	data, err := os.ReadFile(filepath.Join(folder, "controller.json"))
+	if err != nil {
+		return 0
+	}
+	var state struct {
+		PID int `json:"pid"`
+	}
+	_ = json.Unmarshal(data, &state) // 0 is nobody's
+	return state.PID
+}
+
+func hasEngine(s cluster.Status, pid int) bool {
+	host, _ := os.Hostname()
+	for _, e := range s.Engines {
+		if e.PID == pid && (host == "" || e.Host == host) {
+			return true
+		}
+	}
+	return false
+}
+
+// detached is a process that outlives this one.
+type detached struct {
+	pid  int
+	log  string
+	done chan error // once, when it has ended
+}
+
+// detach starts this program again, with its output in a file.
+func detach(log string, args []string) (*detached, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = f, f, detachedAttributes()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	d := &detached{pid: cmd.Process.Pid, log: log, done: make(chan error, 1)}
+	go func() { d.done <- cmd.Wait() }()
+	return d, nil
+}
+
+// until waits for something that the process brings about.
+func (d *detached) until(ctx context.Context, holds func() bool) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case err := <-d.done:
+			return fmt.Errorf("it ended (%v); the end of %s:\n%s", err, d.log, lastLines(d.log, 5))
+		case <-ctx.Done():
+			return fmt.Errorf("%w; see %s", context.Cause(ctx), d.log)
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func lastLines(path string, n int) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// clusterLine is one line of "parade cluster list --json".
+type clusterLine struct {
+	Name    string   `json:"name"`
+	State   string   `json:"state"` // running or stopped
+	Engines int      `json:"engines"`
+	Slots   int      `json:"slots"`
+	Queues  int      `json:"queues"`
+	URLs    []string `json:"urls,omitempty"`
+	Folder  string   `json:"folder"`
+	Remark  string   `json:"remark,omitempty"`
+}
+
+func newClusterList() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the clusters of this user",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			names, err := cluster.Names()
+			if err != nil {
+				return err
+			}
+			var lines []clusterLine
+			for _, name := range names {
+				lines = append(lines, listed(cmd.Context(), name))
+			}
+			if asJSON {
+				return writeJSONLines(cmd.OutOrStdout(), lines)
+			}
+			out := newTerminal(cmd.OutOrStdout())
+			if len(lines) == 0 {
+				out.printf("no clusters; start one with \"parade cluster start\"\n")
+				return out.err
+			}
+			rows := [][]string{{"cluster", "state", "engines", "slots", "queues", "at"}}
+			for _, l := range lines {
+				rows = append(rows, []string{l.Name, l.State, count(l.Engines), count(l.Slots), count(l.Queues), strings.Join(l.URLs, " ")})
+			}
+			out.table("llrrrl", rows)
+			return out.err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per cluster")
+	return cmd
+}
+
+func listed(ctx context.Context, name string) clusterLine {
+	folder, _ := cluster.Folder(name) // its name is valid: it was listed
+	l := clusterLine{Name: name, State: "stopped", Folder: folder}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	s, err := lookAt(ctx, name)
+	if err != nil {
+		l.Remark = err.Error()
+		return l
+	}
+	l.State, l.Engines, l.Slots, l.Queues, l.URLs = "running", len(s.Engines), s.Slots(), len(s.Queues), s.URLs
+	return l
+}
+
+func writeJSONLines[T any](w io.Writer, lines []T) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for _, l := range lines {
+		if err := e.Encode(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newClusterStatus() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Show the engines and queues of a cluster",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := clusterName(args)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
+			defer cancel()
+			s, err := lookAt(ctx, name)
+			if err != nil {
+				return notRunning(name, err)
+			}
+			if asJSON {
+				return writeJSONLines(cmd.OutOrStdout(), []cluster.Status{s})
+			}
+			out := newTerminal(cmd.OutOrStdout())
+			out.printf("cluster %s: %s, %s, at %s\n", name, plural(len(s.Engines), "engine"), plural(s.Slots(), "slot"), strings.Join(s.URLs, " "))
+			if len(s.Engines) > 0 {
+				rows := [][]string{{"engine", "host", "pid", "slots", "running", "done", "failed", "up"}}
+				for _, e := range s.Engines {
+					rows = append(rows, []string{e.ID, e.Host, strconv.Itoa(e.PID), count(e.Slots), count(e.Running),
+						count(int(e.Done)), count(int(e.Failed)), time.Since(e.Started).Round(time.Second).String()})
+				}
+				out.table("llrrrrrr", rows)
+			}
+			if len(s.Queues) > 0 {
+				rows := [][]string{{"queue", "kind", "owner", "program", "waiting", "running"}}
+				for _, q := range s.Queues {
+					rows = append(rows, []string{q.ID, q.Kind, q.Owner, filepath.Base(q.Program), count(q.Waiting), count(q.Running)})
+				}
+				out.table("llllrr", rows)
+			}
+			return out.err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+func notRunning(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no cluster %q of yours on this machine; \"parade cluster list\" names those that are", name)
+	}
+	return fmt.Errorf("cluster %s does not answer: %w; if its controller has died, \"parade cluster start %s -n 0\" has it go on", name, err, name)
+}
+
+func newClusterStop() *cobra.Command {
+	var remove bool
+	cmd := &cobra.Command{
+		Use:   "stop [NAME]",
+		Short: "Stop the engines and the controller of a cluster",
+		Long: `Stop has every engine finish or hand back what it runs, and then the controller end.
+Queues stay in the cluster's folder, for the next start.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := clusterName(args)
+			if err != nil {
+				return err
+			}
+			return runClusterStop(cmd.Context(), name, remove, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&remove, "remove", false, "delete the cluster's folder, with its keys, queues and logs")
+	return cmd
+}
+
+func runClusterStop(ctx context.Context, name string, remove bool, stdout io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	folder, err := cluster.Folder(name)
+	if err != nil {
+		return err
+	}
+	s, err := lookAt(ctx, name)
+	if err == nil {
+		err = stopCluster(ctx, name, s)
+	} else if remove && !errors.Is(err, fs.ErrNotExist) {
+		err = nil // it does not run
+	} else {
+		err = notRunning(name, err)
+	}
+	if err == nil && remove {
+		err = os.RemoveAll(folder)
+	}
+	if err != nil {
+		return err
+	}
+	out := newTerminal(stdout)
+	out.printf("cluster %s: stopped\n", name)
+	return out.err
+}
+
+func stopCluster(ctx context.Context, name string, s cluster.Status) error {
+	conn, err := cluster.Find(name)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, e := range s.Engines {
+		ids = append(ids, e.ID)
+	}
+	// One that has gone meanwhile does not answer.
+	if err := cluster.StopEngines(ctx, conn, ids...); err != nil {
+		slog.Warn("an engine could not be stopped", "error", err)
+	}
+	for {
+		if s, err = lookAt(ctx, name); err != nil || len(s.Engines) == 0 {
+			break
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%s of cluster %s did not end: %w", plural(len(s.Engines), "engine"), name, context.Cause(ctx))
+		}
+	}
+	if err := cluster.StopController(ctx, conn); err != nil {
+		return err
+	}
+	for {
+		if _, err := lookAt(ctx, name); err != nil {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the controller of cluster %s did not end: %w", name, context.Cause(ctx))
+		}
+	}
+}
+
+func newClusterEngine() *cobra.Command {
+	var (
+		cfg  engine.Config
+		file string
+	)
+	cmd := &cobra.Command{
+		Use:   "engine [NAME]",
+		Short: "Be an engine of a cluster, until it is stopped",
+		Long: `Engine takes tasks from a cluster and runs them in child processes. The command goes on
+until it gets SIGTERM or Ctrl-C, the cluster is stopped, or the controller stays away for
+longer than --grace. It hands back what it has not begun and delivers what it has finished.
+
+On another machine it needs nothing but this program and a copy of the file engine.json of the
+cluster's folder.`,
+		Example: `  parade cluster engine lab --slots 8
+  parade cluster engine --connection engine.json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if file != "" && len(args) > 0 {
+				return usagef("--connection already says which cluster; leave out %q", args[0])
+			}
+			if cfg.Slots < 0 || cfg.Threads < 0 {
+				return usagef("--slots and --threads must not be negative")
+			}
+			if file == "" {
+				name, err := clusterName(args)
+				if err != nil {
+					return err
+				}
+				folder, err := cluster.Folder(name)
+				if err != nil {
+					return err
+				}
+				file = filepath.Join(folder, cluster.RoleEngine+".json")
+			}
+			var err error
+			if cfg.Connection, err = cluster.Load(file); err != nil {
+				return &inputError{err}
+			}
+			return engine.Run(cmd.Context(), cfg)
+		},
+	}
+	cmd.Flags().StringVar(&file, "connection", "", "connection file, if the cluster is not of this machine")
+	cmd.Flags().IntVar(&cfg.Slots, "slots", 0, "tasks at a time (default the cores granted)")
+	cmd.Flags().IntVar(&cfg.Threads, "threads", 0, "threads of each task (default the cores divided by the slots)")
+	cmd.Flags().StringSliceVar(&cfg.Labels, "label", nil, "a label that jobs can ask for")
+	cmd.Flags().DurationVar(&cfg.Grace, "grace", 10*time.Minute, "how long to wait for a controller that is gone")
+	return cmd
+}
+
+func newClusterController() *cobra.Command {
+	var cfg controller.Config
+	cmd := &cobra.Command{
+		Use:   "controller [NAME]",
+		Short: "Be the controller of a cluster, until it is stopped",
+		Long: `Controller is what "parade cluster start" starts in the background: the place where clients
+and engines of a cluster meet. Run it yourself to have it under a supervisor.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if cfg.Name, err = clusterName(args); err != nil {
+				return err
+			}
+			c, err := controller.Start(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "cluster %s listens at %s\n", cfg.Name, strings.Join(c.URLs(), " "))
+			select {
+			case <-cmd.Context().Done():
+			case <-c.Asked():
+			}
+			return c.Close()
+		},
+	}
+	cmd.Flags().StringVar(&cfg.Listen, "listen", "", "address and port to listen at (default a port of the loopback interface)")
+	cmd.Flags().BoolVar(&cfg.Sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
+	return cmd
+}
