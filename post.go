@@ -122,6 +122,33 @@ func (p *Post) Waiting(first int) bool {
 	return found
 }
 
+// Size sets how many tasks make a parcel, unless the caller has said that, for a job
+// whose parcels are made before any time is known.
+func (p *Post) Size(tasks int) {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	if p.job.set.batch == 0 {
+		p.job.set.batch = max(1, tasks)
+	}
+}
+
+// Adopt takes all tasks as if their parcels were out: somebody else has sent them.
+// The inputs are not looked at.
+func (p *Post) Adopt() {
+	p.Size(maxBatchTasks)
+	for b := p.job.take(1, math.MaxInt); b != nil; b = p.job.take(1, math.MaxInt) {
+		p.mu.Lock()
+		p.out = append(p.out, &voyage{batch: b, left: b.work.len()})
+		p.mu.Unlock()
+	}
+}
+
+// Tasks is how many inputs are known.
+func (p *Post) Tasks() int {
+	tasks, _ := p.job.size()
+	return tasks
+}
+
 // Out is how many parcels have not been answered wholly.
 func (p *Post) Out() int {
 	p.mu.Lock()

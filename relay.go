@@ -61,6 +61,45 @@ func (p Parcel) AppendTo(dst []byte) []byte {
 	return b.AppendTo(dst)
 }
 
+// Lost is the answer for tasks that take down whoever runs them, worker after worker.
+func (p Parcel) Lost(worker string, cause error) []byte {
+	c := &chunk{Parcel: p, worker: worker, results: make([][]byte, p.Len())}
+	for k := range p.Len() {
+		c.failures = append(c.failures, failure{
+			offset: k, kind: Lost, attempt: 1, worker: worker, err: fmt.Errorf("%w: %w", ErrWorkerLost, cause),
+		})
+	}
+	return Answer{chunk: c}.AppendTo(nil)
+}
+
+// AnswerSpan tells which tasks an answer is about, and how many of them failed. A
+// refusal is about none, and its error is returned.
+func AnswerSpan(answer []byte) (tasks Range, failed int, err error) {
+	rd := wire.NewReader(answer, false)
+	switch rd.Uint8() {
+	case answerOutcome:
+	case answerRefusal:
+		if err := wire.DecodeError(rd); err != nil {
+			return Range{}, 0, err
+		}
+		return Range{}, 0, errDamaged
+	default:
+		return Range{}, 0, errDamaged
+	}
+	tasks = Range{First: int(rd.Uvarint()), Len: int(rd.Uvarint())}
+	rd.Uvarint()
+	rd.Uvarint()
+	rd.Bytes()
+	form := rd.Uint8()
+	rd.Uvarint()
+	rd.Uvarint()
+	failed = int(rd.Uvarint())
+	if rd.Err() != nil || form != batchRun || tasks.First < 0 || tasks.Len < 1 || failed < 0 || failed > tasks.Len {
+		return Range{}, 0, errDamaged
+	}
+	return tasks, failed, nil
+}
+
 // The forms of an answer.
 const (
 	answerOutcome uint8 = iota

@@ -53,11 +53,11 @@ const (
 	RoleObserver = access.Observer
 )
 
-// ErrRefused: the cluster does not let this process in. Its connection file is of another
+// ErrRefused says that the cluster does not let this process in. Its connection file is of another
 // cluster, or its key has been replaced.
 var ErrRefused = access.ErrRefused
 
-// ErrNoProgram: no engine can run this program, which is for another operating system or
+// ErrNoProgram says that no engine can run this program, which is for another operating system or
 // another kind of processor than all of theirs.
 var ErrNoProgram = errors.New("no engine can run this program")
 

@@ -56,7 +56,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// ErrAbandoned: the controller stayed away longer than Config.Grace.
+// ErrAbandoned says that the controller stayed away longer than Config.Grace.
 var ErrAbandoned = errors.New("the controller is gone")
 
 const (
@@ -74,8 +74,9 @@ const (
 	maxPaces = 1000
 	// rememberOver is how long parcels of a job that is over are dropped.
 	rememberOver = time.Minute
-	// maxDeliveries is how often a parcel may come again before its tasks are parted.
-	maxDeliveries = 4
+	// maxLosses is how many engines a parcel may cost before its tasks are parted, or a
+	// single one is set aside.
+	maxLosses = 4
 )
 
 // engine is a running engine.
@@ -440,7 +441,7 @@ func (e *engine) receive(q *source, m *nats.Msg) {
 	q.came = h.at
 	if q.gone || e.draining {
 		if e.draining {
-			_ = m.Nak()
+			_ = m.Nak() // this engine may not be there for a confirmation
 		}
 		return
 	}
@@ -572,16 +573,19 @@ func (e *engine) owe(h *held) {
 	h.owed++
 }
 
-// release hands a parcel back, for others or for later.
-func (e *engine) release(h *held, after time.Duration) {
-	e.mu.Lock()
-	delete(e.held, h)
-	e.mu.Unlock()
-	if after > 0 {
-		_ = h.msg.NakWithDelay(after)
-	} else {
-		_ = h.msg.Nak()
+// handBack puts a parcel behind the others in its stream. It is a new message, so that
+// the deliveries of a message count the engines that it has cost.
+func (e *engine) handBack(h *held) {
+	e.courier.Send(queue.Rest(h.source.ID, h.job), h.msg.Data, func() { e.confirmed(h) })
+}
+
+// losses is how many engines have had a parcel before, and did not answer.
+func (h *held) losses() int {
+	meta, err := h.msg.Metadata()
+	if err != nil {
+		return 0
 	}
+	return int(meta.NumDelivered) - 1
 }
 
 // progress tells the server what is still here, hands back what cannot be started, and
@@ -607,11 +611,9 @@ func (e *engine) progress() {
 			}
 			// With slots full of long tasks, what waits here could run elsewhere.
 			for len(q.waiting) > 0 && now.Sub(q.waiting[0].at) > heldBack {
-				h := q.waiting[0]
+				back = append(back, q.waiting[0])
 				q.waiting = q.waiting[1:]
 				e.waiting--
-				delete(e.held, h)
-				back = append(back, h)
 			}
 		}
 		var late []*held
@@ -640,19 +642,16 @@ func (e *engine) progress() {
 			if h.pushed.Withdraw() && h.relay.drop(h) {
 				e.mu.Lock()
 				e.running--
-				delete(e.held, h)
 				e.mu.Unlock()
 				back = append(back, h)
 			}
 		}
 		for _, h := range back {
-			_ = h.msg.Nak()
+			e.handBack(h)
 		}
 		if n%2 == 0 {
 			for _, h := range here {
-				if !slices.Contains(back, h) {
-					_ = h.msg.InProgress()
-				}
+				_ = h.msg.InProgress()
 			}
 		}
 		for _, p := range pools {

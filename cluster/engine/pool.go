@@ -180,7 +180,7 @@ func (r *relay) watch() {
 			e.mu.Unlock()
 			_ = h.msg.Ack()
 		case err == nil, errors.Is(err, parade.ErrClosed): // it came too late
-			e.release(h, 0)
+			e.handBack(h)
 		default: // the program cannot run the job
 			e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
 		}
@@ -306,7 +306,25 @@ func (e *engine) begin(h *held) {
 		e.giveUp(h, &brokenError{err})
 		return
 	}
+	if h.losses() >= maxLosses {
+		e.part(h, m, parcel)
+		return
+	}
 	r.push(h, m, parcel)
+}
+
+// part deals with a parcel that has cost one engine after another: the tasks are sent
+// separate ways, until the culprit is alone and can be set aside.
+func (e *engine) part(h *held, m queue.Message, parcel parade.Parcel) {
+	e.finished(h, 0)
+	if parcel.Len() == 1 {
+		e.answer(h, queue.AppendAnswer(nil, parcel.Lost(e.cfg.ID, fmt.Errorf("input set aside after it cost %d engines", h.losses()))))
+		return
+	}
+	half := parcel.Len() / 2
+	e.owe(h) // one for each half
+	e.giveBack(h, m, parcel.Slice(0, half))
+	e.giveBack(h, m, parcel.Slice(half, parcel.Len()))
 }
 
 func (r *relay) push(h *held, m queue.Message, parcel parade.Parcel) {
@@ -420,6 +438,6 @@ func (e *engine) giveUp(h *held, err error) {
 		if e.ctx.Err() == nil {
 			e.log.Warn("a parcel could not be started here", "queue", h.source.ID, "error", err)
 		}
-		e.release(h, time.Second)
+		time.AfterFunc(time.Second, func() { e.handBack(h) })
 	}
 }

@@ -136,7 +136,7 @@ func (c Connection) Dial(name string, opts ...nats.Option) (*nats.Conn, error) {
 	return nil, fmt.Errorf("%v: %w", c, err)
 }
 
-// ErrRefused: the cluster does not let this process in.
+// ErrRefused says that the cluster does not let this process in.
 var ErrRefused = errors.New("the cluster refuses this connection")
 
 // InboxPrefix begins the subjects on which a role gets replies, out of reach of the others.
