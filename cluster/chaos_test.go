@@ -101,6 +101,9 @@ func (a *actor) kill(after time.Duration) {
 }
 
 func (a *actor) end() {
+	if a.cmd == nil { // it has ended
+		return
+	}
 	a.signal(syscall.SIGCONT)
 	a.signal(syscall.SIGTERM)
 	done := make(chan struct{})

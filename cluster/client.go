@@ -80,7 +80,7 @@ func Connect(ctx context.Context, conn Connection) (*Client, error) {
 	c := &Client{name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}}
 	c.ended, c.stop = context.WithCancel(context.Background())
 	var err error
-	c.conn, err = conn.Dial(queue.ClientName(c.id),
+	c.conn, err = conn.DialWithin(ctx, 3*time.Second, queue.ClientName(c.id),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
 			if s != nil && errors.Is(err, nats.ErrSlowConsumer) {
 				c.fail(fmt.Errorf("answers came faster than this program took them: %w", err))

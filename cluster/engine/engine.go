@@ -187,7 +187,7 @@ func clean(name string) string {
 }
 
 func (e *engine) run(ctx context.Context) (err error) {
-	e.conn, err = e.cfg.Connection.Dial("parade engine "+e.cfg.ID,
+	e.conn, err = e.cfg.Connection.DialWithin(ctx, e.cfg.Grace, "parade engine "+e.cfg.ID,
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { e.work.Go(e.await) }),
 		nats.ReconnectHandler(func(*nats.Conn) { e.reconnected() }),
 		nats.ClosedHandler(func(nc *nats.Conn) {
@@ -310,6 +310,10 @@ func (e *engine) follow(watch jetstream.KeyWatcher) {
 				var r queue.Record
 				if err := json.Unmarshal(entry.Value(), &r); err != nil || r.ID != entry.Key() || queue.Valid(r.ID) != nil {
 					e.log.Warn("a queue's record cannot be read", "queue", entry.Key(), "error", err)
+					continue
+				}
+				if r.Job != nil && r.Job.Cancelled {
+					e.leave(r.ID)
 					continue
 				}
 				if err := e.join(r); err != nil {

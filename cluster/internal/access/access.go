@@ -8,6 +8,7 @@
 package access
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -134,6 +135,24 @@ func (c Connection) Dial(name string, opts ...nats.Option) (*nats.Conn, error) {
 		return nil, fmt.Errorf("%v: %w: what answers there is not this cluster: %w", c, ErrRefused, err)
 	}
 	return nil, fmt.Errorf("%v: %w", c, err)
+}
+
+// DialWithin is Dial that goes on trying for a while when nobody answers: the controller may
+// be about to start again.
+func (c Connection) DialWithin(ctx context.Context, patience time.Duration, name string, opts ...nats.Option) (*nats.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		conn, err := c.Dial(name, opts...)
+		if err == nil || !errors.Is(err, nats.ErrNoServers) {
+			return conn, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // ErrRefused says that the cluster does not let this process in.

@@ -56,6 +56,17 @@ type Record struct {
 	Priority int       `json:"priority,omitempty"`
 	Created  time.Time `json:"created"`
 	Program  Program   `json:"program"`
+
+	Job *JobRecord `json:"job,omitempty"` // of a job's queue
+}
+
+// JobRecord is what a record has of a job.
+type JobRecord struct {
+	Func      string `json:"func"`
+	Head      []byte `json:"head"`
+	Tasks     int    `json:"tasks"`
+	Complete  bool   `json:"complete"` // all parcels have been stored
+	Cancelled bool   `json:"cancelled,omitempty"`
 }
 
 // Program is what an engine must know to run a client's program.

@@ -17,13 +17,20 @@ func JetStream(conn *nats.Conn) (jetstream.JetStream, error) {
 	return jetstream.New(conn, jetstream.WithDefaultTimeout(30*time.Second), jetstream.WithPublishAsyncTimeout(30*time.Second))
 }
 
+// ErrTaken says that there is a queue of that name.
+var ErrTaken = errors.New("the name of the queue is taken")
+
 // Make makes a queue: its streams, and then its record, at which engines come.
 func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int) error {
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: WorkStream(r.ID), Subjects: []string{Work(r.ID, "*"), Rest(r.ID, "*")},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: 1,
-		Duplicates: Progress, // tasks may come twice; there is no need to remember
+		Duplicates: Progress,                                                             // tasks may come twice; there is no need to remember
+		Metadata:   map[string]string{"parade.made": r.Created.Format(time.RFC3339Nano)}, // no two are the same
 	})
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return ErrTaken
+	}
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", WorkStream(r.ID), err)
 	}
@@ -67,6 +74,64 @@ func Bucket(ctx context.Context, js jetstream.JetStream, name string) (jetstream
 			return nil, err
 		}
 	}
+}
+
+// Get returns the record of a queue.
+func Get(ctx context.Context, js jetstream.JetStream, id string) (r Record, err error) {
+	records, err := Bucket(ctx, js, Records)
+	if err != nil {
+		return r, err
+	}
+	entry, err := records.Get(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(entry.Value(), &r)
+}
+
+// Change changes the record of a queue, whoever else does.
+func Change(ctx context.Context, js jetstream.JetStream, id string, change func(*Record)) error {
+	records, err := Bucket(ctx, js, Records)
+	if err != nil {
+		return err
+	}
+	for {
+		entry, err := records.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		var r Record
+		if err := json.Unmarshal(entry.Value(), &r); err != nil {
+			return err
+		}
+		change(&r)
+		data, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		_, err = records.Update(ctx, id, data, entry.Revision())
+		if !errors.Is(err, jetstream.ErrKeyExists) { // or somebody was faster
+			return err
+		}
+	}
+}
+
+// WatchRecord follows the record of a queue.
+func WatchRecord(ctx context.Context, js jetstream.JetStream, id string) (jetstream.KeyWatcher, error) {
+	records, err := Bucket(ctx, js, Records)
+	if err != nil {
+		return nil, err
+	}
+	return records.Watch(ctx, id)
+}
+
+// Drop removes a queue's parcels; its record and its answers stay.
+func Drop(ctx context.Context, js jetstream.JetStream, id string) error {
+	err := js.DeleteStream(ctx, WorkStream(id))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	return err
 }
 
 func put(ctx context.Context, js jetstream.JetStream, r Record) error {
