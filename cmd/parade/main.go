@@ -7,6 +7,7 @@
 //	parade spikes    statistics and figures of spike trains in files
 //	parade bench     measure every executor
 //	parade cluster   engines on any number of machines
+//	parade jobs      jobs that a cluster runs by their names
 //	parade version   which build this is
 //
 // "parade help exit-codes" lists what its exit codes mean.

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/parade-go/parade/cluster"
+	"github.com/spf13/cobra"
+)
+
+// jobLine is one line of "parade jobs --json".
+type jobLine struct {
+	Name    string    `json:"name"`
+	State   string    `json:"state"`
+	Func    string    `json:"func"`
+	Owner   string    `json:"owner"`
+	Created time.Time `json:"created"`
+	Tasks   int       `json:"tasks"`
+	Done    int       `json:"done"`
+	Failed  int       `json:"failed"`
+	Error   string    `json:"error,omitempty"`
+}
+
+func newJobsCommand() *cobra.Command {
+	var (
+		name   string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "jobs",
+		Short: "The named jobs of a cluster: list, cancel, remove",
+		Long: `Jobs lists the jobs that programs have handed to a cluster by name, with
+cluster.Submit, and that go on without them. A program gets the results with cluster.Attach.
+
+States are submitting, running, done, failed (some tasks have no result, or no engine can
+run it) and cancelled.`,
+		Example: `  parade jobs --cluster lab
+  parade jobs --json | jq -r 'select(.state == "failed").name'
+  parade jobs cancel study-1`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runJobs(cmd.Context(), name, asJSON, cmd.OutOrStdout())
+		},
+	}
+	cmd.PersistentFlags().StringVar(&name, "cluster", defaultCluster, "the cluster's `name`")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per job")
+	cmd.AddCommand(
+		newJobAction(&name, "cancel", "Stop a job; its results stay", "cancelled", cluster.CancelJob),
+		newJobAction(&name, "remove", "Stop a job, and delete all there is of it", "removed", cluster.RemoveJob),
+	)
+	return cmd
+}
+
+func newJobAction(name *string, verb, short, done string, act func(context.Context, cluster.Connection, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use:   verb + " JOB",
+		Short: short,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("%s needs the name of one job", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), startPatience)
+			defer cancel()
+			conn, err := clientOf(*name)
+			if err != nil {
+				return err
+			}
+			if err := act(ctx, conn, args[0]); err != nil {
+				return err
+			}
+			out := newTerminal(cmd.OutOrStdout())
+			out.printf("job %s: %s\n", args[0], done)
+			return out.err
+		},
+	}
+}
+
+// clientOf is the connection to a cluster of this user.
+func clientOf(name string) (cluster.Connection, error) {
+	if _, err := clusterName([]string{name}); err != nil {
+		return cluster.Connection{}, err
+	}
+	conn, err := cluster.Find(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return conn, notRunning(name, err)
+	}
+	return conn, err
+}
+
+func runJobs(ctx context.Context, name string, asJSON bool, stdout io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	conn, err := clientOf(name)
+	if err != nil {
+		return err
+	}
+	jobs, err := cluster.Jobs(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("cluster %s: %w", name, err)
+	}
+	lines := make([]jobLine, 0, len(jobs))
+	for _, j := range jobs {
+		l := jobLine{
+			Name: j.Name, State: j.State(), Func: j.Func, Owner: j.Owner, Created: j.Created,
+			Tasks: j.Tasks, Done: j.Done, Failed: j.Failed,
+		}
+		if j.Err != nil {
+			l.Error = j.Err.Error()
+		}
+		lines = append(lines, l)
+	}
+	if asJSON {
+		return writeJSONLines(stdout, lines)
+	}
+	out := newTerminal(stdout)
+	if len(lines) == 0 {
+		out.printf("cluster %s has no jobs\n", name)
+		return out.err
+	}
+	rows := [][]string{{"job", "state", "function", "owner", "tasks", "done", "failed", "age"}}
+	for _, l := range lines {
+		rows = append(rows, []string{l.Name, l.State, l.Func, l.Owner, count(l.Tasks), count(l.Done), count(l.Failed),
+			time.Since(l.Created).Round(time.Second).String()})
+	}
+	out.table("llllrrrr", rows)
+	return out.err
+}
