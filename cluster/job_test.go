@@ -230,3 +230,47 @@ func TestEngineKiller(t *testing.T) {
 		e.cmd = nil
 	}
 }
+
+// TestFair: beside a large job, a call and a job with a priority come to their ends.
+func TestFair(t *testing.T) {
+	ctl, _, client := stage(t, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	_, conn := connect(t, ctl)
+	long := make([]int, 2000)
+	for i := range long {
+		long[i] = 50
+	}
+	if err := cluster.Submit(ctx, client, "large", doze, long, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, run := range map[string]func() error{
+		"a call": func() error {
+			_, err := parade.Map(ctx, client.LoadBalanced(), doze, make([]int, 30))
+			return err
+		},
+		"another client's call": func() error {
+			other, _ := connect(t, ctl)
+			_, err := parade.Map(ctx, other.LoadBalanced(), doze, make([]int, 30))
+			return err
+		},
+		"a job": func() error {
+			if err := cluster.Submit(ctx, client, "urgent", doze, make([]int, 100), nil, cluster.Priority(1)); err != nil {
+				return err
+			}
+			_, err := cluster.Attach(ctx, client, "urgent", doze)
+			return err
+		},
+	} {
+		if err := run(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		jobs, err := cluster.Jobs(ctx, conn)
+		if err != nil || len(jobs) == 0 || jobs[0].Name != "large" || jobs[0].State() != "running" {
+			t.Errorf("after %s: jobs %+v, %v; the large one should not be done", name, jobs, err)
+		}
+	}
+	if err := cluster.RemoveJob(ctx, conn, "large"); err != nil {
+		t.Error(err)
+	}
+}

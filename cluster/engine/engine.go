@@ -65,7 +65,7 @@ const (
 	// short is the time of a parcel up to which more of them are taken than there are slots.
 	short = 2 * time.Millisecond
 	// depth is how many short parcels a slot may have, running or waiting.
-	depth = 16
+	depth = 32
 	// pullFor is how long the server keeps a request for parcels.
 	pullFor = 30 * time.Second
 	// forget is when a job that nothing is heard of is ended.
@@ -110,12 +110,13 @@ type engine struct {
 // source is a queue that the engine pulls from.
 type source struct {
 	queue.Record
-	sub     *nats.Subscription
-	asked   int       // parcels asked for and not come
-	askedAt time.Time // last
-	came    time.Time // the last parcel
-	waiting []*held
-	gone    bool
+	sub      *nats.Subscription
+	requests string    // the subject
+	asked    int       // parcels asked for and not come
+	askedAt  time.Time // last
+	came     time.Time // the last parcel
+	waiting  []*held
+	gone     bool
 }
 
 // held is a parcel that this engine has.
@@ -337,7 +338,7 @@ func (e *engine) join(r queue.Record) error {
 			return nil
 		}
 	}
-	q := &source{Record: r, came: time.Now()}
+	q := &source{Record: r, came: time.Now(), requests: "$JS.API.CONSUMER.MSG.NEXT." + queue.WorkStream(r.ID) + "." + queue.Consumer}
 	var err error
 	if q.sub, err = e.conn.Subscribe(e.inbox+r.ID, func(m *nats.Msg) { e.receive(q, m) }); err != nil {
 		return err
@@ -537,9 +538,11 @@ func (e *engine) isQuick(key relayKey) bool {
 func (e *engine) ask(q *source, n int, now time.Time) {
 	q.asked += n
 	q.askedAt = now
-	request := fmt.Sprintf(`{"batch":%d,"expires":%d}`, n, pullFor.Nanoseconds())
-	_ = e.conn.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+queue.WorkStream(q.ID)+"."+queue.Consumer, e.inbox+q.ID, []byte(request))
+	request := append(strconv.AppendInt([]byte(`{"batch":`), int64(n), 10), requestTail...)
+	_ = e.conn.PublishRequest(q.requests, e.inbox+q.ID, request)
 }
+
+var requestTail = fmt.Sprintf(`,"expires":%d}`, pullFor.Nanoseconds())
 
 // finished gives a parcel's slot back. took is the time of its tasks, if they have run.
 func (e *engine) finished(h *held, took time.Duration) {

@@ -1,7 +1,7 @@
 package queue
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -84,18 +84,16 @@ func (c *Courier) Forget(subject string) {
 	}
 }
 
+// refused begins what a stream says that has not stored a message.
+var refused = []byte(`{"error":`)
+
 func (c *Courier) confirmed(m *nats.Msg) {
 	if m.Header.Get("Status") != "" {
 		return // nobody is there yet
 	}
 	// A stream says what became of it, others answer with nothing.
-	if len(m.Data) > 0 {
-		var ack struct {
-			Error json.RawMessage `json:"error"`
-		}
-		if json.Unmarshal(m.Data, &ack) != nil || ack.Error != nil {
-			return
-		}
+	if bytes.HasPrefix(m.Data, refused) {
+		return
 	}
 	id, err := strconv.ParseUint(m.Subject[len(c.inbox):], 10, 64)
 	if err != nil {
