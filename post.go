@@ -135,8 +135,10 @@ func (p *Post) Size(tasks int) {
 // Adopt takes all tasks as if their parcels were out: somebody else has sent them.
 // The inputs are not looked at.
 func (p *Post) Adopt() {
-	p.Size(maxBatchTasks)
-	for b := p.job.take(1, math.MaxInt); b != nil; b = p.job.take(1, math.MaxInt) {
+	p.job.mu.Lock()
+	p.job.set.batch, p.job.remote = math.MaxInt, false // one parcel, however large
+	p.job.mu.Unlock()
+	if b := p.job.take(1, math.MaxInt); b != nil {
 		p.mu.Lock()
 		p.out = append(p.out, &voyage{batch: b, left: b.work.len()})
 		p.mu.Unlock()
@@ -210,9 +212,9 @@ func (p *Post) Settle(answer []byte) error {
 	if n == 0 || n > maxBatchTasks || first > 1<<53 {
 		return fmt.Errorf("answer for %d tasks from %d on: it is damaged", n, first)
 	}
-	v := p.find(int(first), int(n))
+	v, err := p.find(int(first), int(n))
 	if v == nil {
-		return nil // a duplicate
+		return err // nil for a duplicate
 	}
 	b := v.batch
 	lo, hi := int(first)-b.first, int(first)+int(n)-b.first
@@ -263,17 +265,23 @@ func (j *Job) heard(retries, lost int) {
 }
 
 // find returns the voyage with these tasks, nil if they have been answered.
-func (p *Post) find(first, n int) *voyage {
+func (p *Post) find(first, n int) (*voyage, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i, found := slices.BinarySearchFunc(p.out, first, byFirst)
 	if !found {
 		i--
 	}
-	if i < 0 || first+n > p.out[i].batch.first+p.out[i].batch.work.len() {
-		return nil
+	if i < 0 {
+		return nil, nil
 	}
-	return p.out[i]
+	switch end := p.out[i].batch.first + p.out[i].batch.work.len(); {
+	case first >= end:
+		return nil, nil
+	case first+n > end:
+		return nil, fmt.Errorf("answer for %d tasks from %d on, of a parcel that ends at %d: it is damaged, or of another job", n, first, end)
+	}
+	return p.out[i], nil
 }
 
 // claim marks the tasks [lo, hi) of a voyage as answered, and returns those that were

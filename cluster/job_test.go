@@ -274,3 +274,41 @@ func TestFair(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestJobLarge has more tasks than a parcel, and results that travel by their hash.
+func TestJobLarge(t *testing.T) {
+	_, _, client := stage(t, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	in := make([]int, 200_000)
+	for i := range in {
+		in[i] = i
+	}
+	if err := cluster.Submit(ctx, client, "many", square, in, nil); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cluster.Attach(ctx, client, "many", square)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range out {
+		if v != i*i {
+			t.Fatalf("result %d is %d", i, v)
+		}
+	}
+	if err := cluster.Submit(ctx, client, "large", fill, []int{100_000, 200_000}, nil); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := cluster.Attach(ctx, client, "large", fill)
+	if err != nil || len(rows[0]) != 100_000 || len(rows[1]) != 200_000 || rows[1][199_999] != 199_999 {
+		t.Errorf("rows of %d and %d, %v", len(rows[0]), len(rows[1]), err)
+	}
+}
+
+var fill = parade.Pure("cluster.fill", func(n int) []float64 {
+	row := make([]float64, n)
+	for i := range row {
+		row[i] = float64(i)
+	}
+	return row
+})
