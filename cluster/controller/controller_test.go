@@ -308,6 +308,50 @@ func TestSessionOfADeadClient(t *testing.T) {
 	}
 }
 
+// TestSessionOverRestarts: a client that is back before the controller listens to events
+// keeps its queue.
+func TestSessionOverRestarts(t *testing.T) {
+	t.Parallel()
+	c := start(t, controller.Config{})
+	conn := load(t, c, cluster.RoleClient)
+	client, err := cluster.Connect(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	closed := make(chan struct{})
+	nc, err := conn.Dial(queue.ClientName("mine"), nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		nc.Close()
+		<-closed
+	}()
+	js, err := queue.JetStream(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := queue.Make(t.Context(), js, queue.Record{ID: "mine", Kind: queue.Session}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := queue.Make(t.Context(), js, queue.Record{ID: "mine-1", Kind: queue.Session}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c = start(t, controller.Config{Folder: c.Folder(), SessionGrace: 500 * time.Millisecond})
+		time.Sleep(time.Second) // longer than the grace
+		for _, id := range []string{"mine", "mine-1"} {
+			if _, err := js.Stream(t.Context(), queue.WorkStream(id)); err != nil {
+				t.Fatalf("queue %s of a client that is there: %v", id, err)
+			}
+		}
+	}
+}
+
 func TestStartRefuses(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]controller.Config{

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/parade-go/parade/cluster/internal/queue"
@@ -60,11 +62,12 @@ func (c *Controller) housekeep(ctx context.Context) error {
 		ids = append(ids, id)
 	}
 	for _, id := range ids {
-		c.left(id)
+		c.left(owner(id))
 	}
 	return nil
 }
 
+// left is told that a client is gone: its queues have an end.
 func (c *Controller) left(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,14 +84,32 @@ func (c *Controller) left(id string) {
 		c.done.Add(1)
 		c.mu.Unlock()
 		defer c.done.Done()
+		if c.isConnected(id) { // since before this controller listened to events
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if removed, err := c.remove(ctx, id); err != nil {
+		if removed, err := c.remove(ctx, owner(id)); err != nil {
 			c.cfg.Log.Warn("the queue of a client that is gone stays", "queue", id, "error", err)
 		} else if removed {
 			c.cfg.Log.Info("removed the queue of a client that is gone", "queue", id)
 		}
 	})
+}
+
+// isConnected looks for the client of a queue among the connections.
+func (c *Controller) isConnected(id string) bool {
+	all, err := c.server.Connz(&server.ConnzOptions{Limit: 1 << 20})
+	if err != nil {
+		return true // it will be asked again when a connection ends
+	}
+	return slices.ContainsFunc(all.Conns, func(i *server.ConnInfo) bool { return i.Name == queue.ClientName(owner(id)) })
+}
+
+// owner is the client whose queue it is: queues for chosen engines have a suffix.
+func owner(id string) string {
+	id, _, _ = strings.Cut(id, "-")
+	return id
 }
 
 func (c *Controller) back(id string) {
@@ -100,22 +121,34 @@ func (c *Controller) back(id string) {
 	}
 }
 
-// remove removes a session's queue. Jobs stay.
-func (c *Controller) remove(ctx context.Context, id string) (removed bool, err error) {
+// remove removes the queues of a client. Jobs stay.
+func (c *Controller) remove(ctx context.Context, client string) (removed bool, err error) {
 	records, err := c.js.KeyValue(ctx, queue.Records)
 	if err != nil {
 		return false, err
 	}
-	entry, err := records.Get(ctx, id)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return false, nil
-	}
+	keys, err := records.ListKeys(ctx)
 	if err != nil {
 		return false, err
 	}
-	var r queue.Record
-	if err := json.Unmarshal(entry.Value(), &r); err != nil || r.Kind != queue.Session {
-		return false, err
+	var ids []string
+	for id := range keys.Keys() {
+		if owner(id) == client {
+			ids = append(ids, id)
+		}
 	}
-	return true, queue.Remove(ctx, c.js, id)
+	for _, id := range ids {
+		r, err := queue.Get(ctx, c.js, id)
+		if errors.Is(err, jetstream.ErrKeyNotFound) || err == nil && r.Kind != queue.Session {
+			continue
+		}
+		if err == nil {
+			err = queue.Remove(ctx, c.js, id)
+		}
+		if err != nil {
+			return removed, err
+		}
+		removed = true
+	}
+	return removed, nil
 }
