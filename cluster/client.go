@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -32,14 +33,14 @@ type Client struct {
 	conn    *nats.Conn
 	js      jetstream.JetStream
 	courier *queue.Courier
-	id      string // of its queue
+	id      string // of its queue for all engines
 	stop    context.CancelFunc
 	ended   context.Context // the client's life
 	work    sync.WaitGroup  // what goes on in the background
 	engines jetstream.KeyWatcher
 
-	session sync.Mutex // held while the queue is made
-	made    bool
+	making   sync.Mutex // held while a queue is made; guards the next
+	sessions []*session
 
 	mu      sync.Mutex
 	closed  bool
@@ -120,13 +121,6 @@ func (c *Client) start(ctx context.Context) (err error) {
 	if c.courier, err = queue.NewCourier(c.conn); err != nil {
 		return err
 	}
-	answers, err := c.conn.Subscribe(queue.Done(c.id, "*"), c.answered)
-	if err == nil {
-		err = answers.SetPendingLimits(-1, 256<<20)
-	}
-	if err != nil {
-		return err
-	}
 	engines, err := queue.Bucket(ctx, c.js, queue.Engines)
 	if err != nil {
 		return fmt.Errorf("its bucket of engines: %w", err)
@@ -176,12 +170,41 @@ func (c *Client) count() {
 		}
 		slots += e.Slots
 	}
-	if slots != c.slots {
-		c.slots = slots
-		for _, call := range c.calls {
-			call.wake()
+	var lost map[*call]string
+	for _, cl := range c.calls {
+		if slots != c.slots {
+			cl.wake()
+		}
+		if id := c.missing(cl.targets); id != "" && c.conn.IsConnected() {
+			if lost == nil {
+				lost = map[*call]string{}
+			}
+			lost[cl] = id
 		}
 	}
+	c.slots = slots
+	if lost != nil {
+		go func() { // the jobs' locks come before the client's
+			for cl, id := range lost {
+				cl.post.Stop(fmt.Errorf("%w: engine %s of cluster %s is gone", parade.ErrWorkerLost, id, c.name))
+			}
+		}()
+	}
+}
+
+// missing returns an engine that one of the groups cannot do without, "" if there is
+// none. It is called with the client locked.
+func (c *Client) missing(groups [][]string) string {
+	for _, group := range groups {
+		here := func(id string) bool {
+			_, ok := c.known[id]
+			return ok
+		}
+		if !slices.ContainsFunc(group, here) {
+			return group[0]
+		}
+	}
+	return ""
 }
 
 // watch follows what engines tell.
@@ -263,28 +286,50 @@ func (c *Client) fail(err error) {
 	}
 }
 
-// ready makes the client's queue, at its first call.
-func (c *Client) ready(ctx context.Context) error {
-	c.session.Lock()
-	defer c.session.Unlock()
-	if c.made {
-		return nil
+// session is a queue of this client, for all engines or for some.
+type session struct {
+	id      string
+	targets []string // nil: all
+	answers *nats.Subscription
+}
+
+// session returns the queue for the given engines, which it makes at the first call for
+// them.
+func (c *Client) session(ctx context.Context, targets []string) (*session, error) {
+	c.making.Lock()
+	defer c.making.Unlock()
+	for _, s := range c.sessions {
+		if slices.Equal(s.targets, targets) {
+			return s, nil
+		}
 	}
 	p, err := c.program()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if err := c.publishProgram(ctx, p); err != nil {
-		return err
+		return nil, err
 	}
-	err = queue.Make(ctx, c.js, queue.Record{ID: c.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p}, 0)
+	s := &session{id: c.id, targets: targets}
+	if len(c.sessions) > 0 || targets != nil {
+		s.id += "-" + strconv.Itoa(len(c.sessions)+1)
+	}
+	s.answers, err = c.conn.Subscribe(queue.Done(s.id, "*"), func(m *nats.Msg) { c.answered(s, m) })
+	if err == nil {
+		err = s.answers.SetPendingLimits(-1, 256<<20)
+	}
+	if err == nil {
+		err = queue.Make(ctx, c.js, queue.Record{
+			ID: s.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p, Engines: targets,
+		}, 0)
+	}
 	if err != nil {
-		return fmt.Errorf("cluster %s: %w", c.name, err)
+		return nil, fmt.Errorf("cluster %s: %w", c.name, err)
 	}
-	c.made = true
-	return nil
+	c.sessions = append(c.sessions, s)
+	return s, nil
 }
 
 func owner() string {
@@ -363,13 +408,15 @@ func (c *Client) Close() error {
 		<-call.left
 	}
 	var err error
-	c.session.Lock()
-	if c.made && c.conn.IsConnected() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		err = queue.Remove(ctx, c.js, c.id)
-		cancel()
+	c.making.Lock()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	for _, s := range c.sessions {
+		if c.conn.IsConnected() {
+			err = errors.Join(err, queue.Remove(ctx, c.js, s.id))
+		}
 	}
-	c.session.Unlock()
+	cancel()
+	c.making.Unlock()
 	_ = c.engines.Stop()
 	c.stop()
 	c.courier.Close()
@@ -381,6 +428,43 @@ func (c *Client) Close() error {
 	return err
 }
 
-// LoadBalanced returns the executor that runs tasks wherever there is room. Closing it
-// stops its jobs; the client stays.
-func (c *Client) LoadBalanced() *View { return &View{client: c} }
+// LoadBalanced returns the executor that runs tasks wherever there is room, on all
+// engines or on those with the given ids. Closing it stops its jobs; the client stays.
+func (c *Client) LoadBalanced(engines ...string) *View {
+	if len(engines) == 0 {
+		return &View{client: c}
+	}
+	return &View{client: c, targets: [][]string{sorted(engines)}}
+}
+
+// Direct returns the executor that deals the tasks of a Map out to the engines with the
+// given ids, each about an equal part in the order of the inputs, or to all that there are
+// now; those of a Stream go to one after the other. When one of them is lost the job stops with [parade.ErrWorkerLost]: no other may
+// have its part. See also [Apply].
+func (c *Client) Direct(engines ...string) *View {
+	if len(engines) == 0 {
+		for _, e := range c.Engines() {
+			engines = append(engines, e.ID)
+		}
+	}
+	v := &View{client: c, deals: true}
+	for _, id := range engines {
+		v.targets = append(v.targets, []string{id})
+	}
+	return v
+}
+
+func sorted(ids []string) []string {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// Apply runs f once on each engine of a view that [Client.Direct] returned, and returns
+// the results in the order of the engines.
+func Apply[A, R any](ctx context.Context, v *View, f *parade.Function[A, R], input A, opts ...parade.Option) ([]R, error) {
+	if !v.deals {
+		return nil, errors.New("cluster: Apply is for a view of Client.Direct")
+	}
+	return parade.Map(ctx, v, f, slices.Repeat([]A{input}, len(v.targets)), opts...)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,10 @@ import (
 
 // View is an executor over engines of a cluster.
 type View struct {
-	client *Client
-	owns   bool // the client is closed with it
+	client  *Client
+	owns    bool       // the client is closed with it
+	targets [][]string // groups of engines; nil: one, of all
+	deals   bool       // each group gets its part
 
 	mu     sync.Mutex
 	closed bool
@@ -26,15 +29,32 @@ type View struct {
 
 // call is a job on its way through the client's queue.
 type call struct {
-	client *Client
-	number string
-	post   *parade.Post
-	awake  chan struct{}
-	left   chan struct{} // closed when the cluster has been told of its end
-	bound  *queue.Hash   // of a large bound argument
+	client   *Client
+	number   string
+	post     *parade.Post
+	sessions []*session // one for each group of engines
+	targets  [][]string
+	awake    chan struct{}
+	left     chan struct{} // closed when the cluster has been told of its end
+	bound    *queue.Hash   // of a large bound argument
 
 	mu     sync.Mutex
-	stored map[int]queue.Hash // large parcels, by first task
+	part   int            // the tasks that each group gets, when they are dealt out
+	stored map[int]stored // large parcels, by first task
+}
+
+// stored is a large value in the bucket of a session.
+type stored struct {
+	*session
+	hash queue.Hash
+}
+
+// of returns the session for a parcel.
+func (c *call) of(p *parade.Posted) *session {
+	if len(c.sessions) == 1 {
+		return c.sessions[0]
+	}
+	return c.sessions[p.First/c.part%len(c.sessions)]
 }
 
 func (c *call) wake() {
@@ -62,15 +82,20 @@ func (v *View) Run(ctx context.Context, job *parade.Job) error {
 	}
 	defer v.leave(c, true)
 	hint := time.AfterFunc(patience, func() {
-		if v.client.slotCount() == 0 {
+		if v.slots() == 0 {
 			slog.Warn("the cluster has no engines yet; the call waits for some", "cluster", v.client.name)
 		}
 	})
 	defer hint.Stop()
+	c.part = 1
+	if v.deals && c.post.Tasks() > 0 {
+		c.part = max(1, (c.post.Tasks()+len(c.sessions)-1)/len(c.sessions))
+		c.post.Size(c.part)
+	}
 	var expect time.Duration
 	for {
-		slots := max(1, v.client.slotCount())
-		for c.post.Out() < window(slots, c.post.Limit(), expect) {
+		slots := max(1, v.slots())
+		for c.post.Out() < max(len(c.sessions), window(slots, c.post.Limit(), expect)) {
 			next := c.post.Next(slots)
 			if next == nil {
 				break
@@ -111,7 +136,8 @@ func (v *View) Start(job *parade.Job) error {
 		v.leave(c, false)
 		return nil
 	}
-	next := c.post.Next(max(1, v.client.slotCount()))
+	c.part = 1
+	next := c.post.Next(max(1, v.slots()))
 	if next == nil { // its input cannot be encoded, or it was cancelled
 		return nil
 	}
@@ -123,27 +149,44 @@ func (v *View) Start(job *parade.Job) error {
 
 func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	cl := v.client
-	c := &call{client: cl, awake: make(chan struct{}, 1), left: make(chan struct{})}
+	c := &call{client: cl, targets: v.targets, awake: make(chan struct{}, 1), left: make(chan struct{})}
 	var err error
 	if c.post, err = job.Post(c.wake); err != nil {
 		return nil, err
 	}
 	cl.mu.Lock()
 	err = cl.unusable()
+	missing := cl.missing(v.targets)
 	cl.mu.Unlock()
+	if err == nil && missing != "" {
+		err = fmt.Errorf("cluster %s: %w: there is no engine %s", cl.name, parade.ErrWorkerLost, missing)
+	}
+	if err == nil && v.deals && len(v.targets) == 0 {
+		err = fmt.Errorf("cluster %s: the direct view has no engines; wait for some with WaitForEngines before Direct", cl.name)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := cl.ready(ctx); err != nil {
-		return nil, err
+	groups := v.targets
+	if groups == nil {
+		groups = [][]string{nil}
+	}
+	for _, group := range groups {
+		s, err := cl.session(ctx, group)
+		if err != nil {
+			return nil, err
+		}
+		c.sessions = append(c.sessions, s)
 	}
 	if bound, ok := c.post.Bound(); ok && len(bound) > queue.InlineBound {
 		h := queue.HashOf(bound)
-		if err := queue.PutValue(ctx, cl.js, cl.id, h, bound); err != nil {
-			return nil, fmt.Errorf("cluster %s: storing the bound argument: %w", cl.name, err)
+		for _, s := range c.sessions {
+			if err := queue.PutValue(ctx, cl.js, s.id, h, bound); err != nil {
+				return nil, fmt.Errorf("cluster %s: storing the bound argument: %w", cl.name, err)
+			}
+			c.post.Sent(len(bound)) // once, however many engines fetch it
 		}
 		c.bound = &h
-		c.post.Sent(len(bound)) // once, however many engines fetch it
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -167,29 +210,30 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 
 // send hands a parcel to the stream. An error means that it never will be.
 func (c *call) send(ctx context.Context, p *parade.Posted, only bool) error {
+	to := c.of(p)
 	m := queue.Message{Only: only, Head: c.post.Head(), BoundHash: c.bound, Parcel: p.Data}
 	if bound, ok := c.post.Bound(); ok && c.bound == nil {
 		m.Bound = bound
 	}
 	if len(p.Data) > queue.Inline {
 		h := queue.HashOf(p.Data)
-		if err := queue.PutValue(ctx, c.client.js, c.client.id, h, p.Data); err != nil {
+		if err := queue.PutValue(ctx, c.client.js, to.id, h, p.Data); err != nil {
 			return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.client.name, p.First, err)
 		}
 		c.mu.Lock()
 		if c.stored == nil {
-			c.stored = map[int]queue.Hash{}
+			c.stored = map[int]stored{}
 		}
-		c.stored[p.First] = h
+		c.stored[p.First] = stored{to, h}
 		c.mu.Unlock()
 		m.Parcel, m.ParcelHash = nil, &h
 	}
-	c.client.courier.Send(queue.Work(c.client.id, c.number), m.AppendTo(nil), nil)
+	c.client.courier.Send(queue.Work(to.id, c.number), m.AppendTo(nil), nil)
 	return nil
 }
 
 // answered takes an answer. It is called for one at a time.
-func (c *Client) answered(m *nats.Msg) {
+func (c *Client) answered(s *session, m *nats.Msg) {
 	_, number, err := queue.Parse(m.Subject)
 	if err != nil {
 		return
@@ -206,7 +250,7 @@ func (c *Client) answered(m *nats.Msg) {
 	case err != nil:
 		call.post.Stop(fmt.Errorf("cluster %s: %w", c.name, err))
 	case elsewhere != nil:
-		c.background(func() { c.fetchAnswer(call, *elsewhere, m) })
+		c.background(func() { c.fetchAnswer(call, s, *elsewhere, m) })
 		return
 	default:
 		call.settle(answer)
@@ -215,10 +259,10 @@ func (c *Client) answered(m *nats.Msg) {
 }
 
 // fetchAnswer takes a large answer. Without a confirmation it is announced again.
-func (c *Client) fetchAnswer(call *call, h queue.Hash, m *nats.Msg) {
+func (c *Client) fetchAnswer(call *call, s *session, h queue.Hash, m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(c.ended, time.Minute)
 	defer cancel()
-	answer, err := queue.GetValue(ctx, c.js, c.id, h)
+	answer, err := queue.GetValue(ctx, c.js, s.id, h)
 	if err != nil {
 		if queue.IsGone(err) { // it was confirmed before, and removed
 			_ = m.Respond(nil)
@@ -227,7 +271,7 @@ func (c *Client) fetchAnswer(call *call, h queue.Hash, m *nats.Msg) {
 	}
 	call.settle(answer)
 	_ = m.Respond(nil)
-	_ = queue.DropValue(ctx, c.js, c.id, h) // the whole bucket goes with the client
+	_ = queue.DropValue(ctx, c.js, s.id, h) // the whole bucket goes with the client
 }
 
 func (c *call) settle(answer []byte) {
@@ -242,7 +286,7 @@ func (c *call) settle(answer []byte) {
 func (c *call) drop(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for first, h := range c.stored {
+	for first, value := range c.stored {
 		if !all && c.post.Waiting(first) {
 			continue
 		}
@@ -251,7 +295,7 @@ func (c *call) drop(all bool) {
 		cl.background(func() {
 			ctx, cancel := context.WithTimeout(cl.ended, 10*time.Second)
 			defer cancel()
-			_ = queue.DropValue(ctx, cl.js, cl.id, h)
+			_ = queue.DropValue(ctx, cl.js, value.id, value.hash)
 		})
 	}
 }
@@ -265,16 +309,18 @@ func (v *View) leave(c *call, tell bool) {
 	cl.mu.Lock()
 	delete(cl.calls, c.number)
 	cl.mu.Unlock()
-	if tell {
-		cl.courier.Forget(queue.Work(cl.id, c.number))
-		_ = cl.conn.Publish(queue.Over(cl.id), binary.LittleEndian.AppendUint64(nil, queue.ParseNumber(c.number)))
+	for _, s := range c.sessions {
+		if tell {
+			cl.courier.Forget(queue.Work(s.id, c.number))
+			_ = cl.conn.Publish(queue.Over(s.id), binary.LittleEndian.AppendUint64(nil, queue.ParseNumber(c.number)))
+		}
+		if c.bound != nil {
+			ctx, cancel := context.WithTimeout(cl.ended, 2*time.Second)
+			_ = queue.DropValue(ctx, cl.js, s.id, *c.bound)
+			cancel()
+		}
 	}
 	c.drop(true)
-	if c.bound != nil {
-		ctx, cancel := context.WithTimeout(cl.ended, 2*time.Second)
-		_ = queue.DropValue(ctx, cl.js, cl.id, *c.bound)
-		cancel()
-	}
 	close(c.left)
 }
 
@@ -293,13 +339,37 @@ func (c *Client) slotCount() int {
 	return c.slots
 }
 
-// Info implements [parade.Executor]. Workers are the slots of all engines now.
+// has reports whether an engine is one of the view's.
+func (v *View) has(id string) bool {
+	return v.targets == nil && !v.deals || slices.ContainsFunc(v.targets, func(group []string) bool { return slices.Contains(group, id) })
+}
+
+// slots is how many tasks the view's engines run at a time now.
+func (v *View) slots() (n int) {
+	c := v.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v.targets == nil {
+		return c.slots
+	}
+	for id, e := range c.known {
+		if v.has(id) {
+			n += e.Slots
+		}
+	}
+	return n
+}
+
+// Info implements [parade.Executor]. Workers are the slots of its engines now.
 func (v *View) Info() parade.Info {
 	info := parade.Info{Kind: "cluster", Host: host.Name(), Threads: 1}
 	c := v.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.known {
+	for id, e := range c.known {
+		if !v.has(id) {
+			continue
+		}
 		info.Workers += e.Slots
 		info.Cores += e.Slots * max(1, e.Threads)
 		info.Threads = max(info.Threads, e.Threads)

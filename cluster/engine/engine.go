@@ -330,6 +330,9 @@ func (e *engine) join(r queue.Record) error {
 	if r.Program.OS != runtime.GOOS || r.Program.Arch != runtime.GOARCH {
 		return nil
 	}
+	if r.Engines != nil && !slices.Contains(r.Engines, e.cfg.ID) {
+		return nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, q := range e.queues {

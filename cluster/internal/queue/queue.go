@@ -57,7 +57,8 @@ type Record struct {
 	Created  time.Time `json:"created"`
 	Program  Program   `json:"program"`
 
-	Job *JobRecord `json:"job,omitempty"` // of a job's queue
+	Engines []string   `json:"engines,omitempty"` // that may take parcels; none: all
+	Job     *JobRecord `json:"job,omitempty"`     // of a job's queue
 }
 
 // JobRecord is what a record has of a job.
