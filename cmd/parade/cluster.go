@@ -18,6 +18,7 @@ import (
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/engine"
+	"github.com/parade-go/parade/cluster/launch"
 	"github.com/parade-go/parade/internal/cores"
 	"github.com/spf13/cobra"
 )
@@ -63,6 +64,10 @@ type clusterStart struct {
 	engines, slots int
 	listen         string
 	sync           bool
+
+	launcher, template string
+	options            []string
+	print              bool
 }
 
 func newClusterStart() *cobra.Command {
@@ -76,8 +81,13 @@ or died, goes on where it was.
 
 It listens on the loopback interface only, at a port of its own, with TLS and a key for
 each role. With --listen other machines can reach it; copy the file engine.json of its
-folder to them and run "parade cluster engine --connection engine.json" there.`,
+folder to them and run "parade cluster engine --connection engine.json" there.
+
+With --launcher a batch system starts the engines, one job for each, when it has room.
+The cluster's folder must be there on its nodes, as home folders mostly are. The ids of the
+jobs are kept, and stop cancels them. --print shows the script, which --template replaces.`,
 		Example: `  parade cluster start -n 4
+  parade cluster start lab --listen 0.0.0.0:0 --launcher slurm -n 16 --slots 8 --option=--time=2:00:00
   parade cluster start lab --listen 0.0.0.0:4222 -n 0`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := clusterName(args)
@@ -87,6 +97,9 @@ folder to them and run "parade cluster engine --connection engine.json" there.`,
 			if opts.engines < 0 || opts.slots < 0 {
 				return usagef("--engines and --slots must not be negative")
 			}
+			if opts.launcher == localLauncher && (opts.print || opts.template != "" || opts.options != nil) {
+				return usagef("--print, --template and --option are for a batch system; name it with --launcher: %s", strings.Join(launch.Names(), ", "))
+			}
 			return runClusterStart(cmd.Context(), name, opts, cmd.OutOrStdout())
 		},
 	}
@@ -94,6 +107,10 @@ folder to them and run "parade cluster engine --connection engine.json" there.`,
 	cmd.Flags().IntVar(&opts.slots, "slots", 0, "tasks at a time in each engine (default the cores, divided among the engines)")
 	cmd.Flags().StringVar(&opts.listen, "listen", "", "address and port for other machines, such as 0.0.0.0:4222")
 	cmd.Flags().BoolVar(&opts.sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
+	cmd.Flags().StringVar(&opts.launcher, "launcher", localLauncher, "where engines start: local, "+strings.Join(launch.Names(), ", "))
+	cmd.Flags().StringVar(&opts.template, "template", "", "`file` to make batch scripts from, in place of the launcher's own")
+	cmd.Flags().StringArrayVar(&opts.options, "option", nil, "a line for the batch system, such as --partition=short; any number")
+	cmd.Flags().BoolVar(&opts.print, "print", false, "print the batch script, and do nothing")
 	return cmd
 }
 
@@ -104,6 +121,18 @@ func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout
 	folder, err := cluster.Folder(name)
 	if err != nil {
 		return err
+	}
+	if opts.print {
+		_, script, err := opts.scripted(name, folder)
+		if err == nil {
+			_, err = io.WriteString(stdout, script)
+		}
+		return err
+	}
+	if opts.launcher != localLauncher {
+		if _, _, err := opts.scripted(name, folder); err != nil {
+			return err // before anything is started
+		}
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
@@ -131,6 +160,9 @@ func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout
 		}
 	} else if opts.listen != "" || opts.sync {
 		return usagef("cluster %s is running; --listen and --sync are for its start: stop it first", name)
+	}
+	if opts.launcher != localLauncher {
+		return launchEngines(ctx, name, folder, opts, before, stdout)
 	}
 	slots := opts.slots
 	if slots == 0 {
@@ -384,19 +416,26 @@ Queues stay in the cluster's folder, for the next start.`,
 			if err != nil {
 				return err
 			}
-			return runClusterStop(cmd.Context(), name, remove, cmd.OutOrStdout())
+			return runClusterStop(cmd.Context(), name, remove, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().BoolVar(&remove, "remove", false, "delete the cluster's folder, with its keys, queues and logs")
 	return cmd
 }
 
-func runClusterStop(ctx context.Context, name string, remove bool, stdout io.Writer) error {
+func runClusterStop(ctx context.Context, name string, remove bool, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	folder, err := cluster.Folder(name)
 	if err != nil {
 		return err
+	}
+	remarks, err := cancelLaunched(ctx, folder)
+	if err != nil {
+		return err
+	}
+	for _, r := range remarks {
+		newTerminal(stderr).note(r)
 	}
 	s, err := lookAt(ctx, name)
 	if err == nil {
