@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -461,13 +460,9 @@ func stopCluster(ctx context.Context, name string, s cluster.Status) error {
 	if err != nil {
 		return err
 	}
-	var ids []string
 	for _, e := range s.Engines {
-		ids = append(ids, e.ID)
-	}
-	// One that has gone meanwhile does not answer.
-	if err := cluster.StopEngines(ctx, conn, ids...); err != nil {
-		slog.Warn("an engine could not be stopped", "error", err)
+		// One that has gone meanwhile does not answer, and one that stays is found below.
+		_ = cluster.StopEngines(ctx, conn, e.ID)
 	}
 	for {
 		if s, err = lookAt(ctx, name); err != nil || len(s.Engines) == 0 {
