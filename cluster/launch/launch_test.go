@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -144,5 +145,87 @@ func write(t *testing.T, path, text string) {
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSSH has a command in place of ssh that runs here, in another home.
+func TestSSH(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the stand-in is a shell script")
+	}
+	dir := t.TempDir()
+	home := filepath.Join(dir, "its home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "ssh"), fmt.Sprintf("#!/bin/sh\necho \"$@\" >> %s/commands\ntest \"$3\" = node1 || { echo 'no route' >&2; exit 255; }\nHOME='%s' exec sh -c \"$4\"\n", dir, home))
+	// In place of parade: it tells what it was given, and stays.
+	program := filepath.Join(dir, "program")
+	write(t, program, "#!/bin/sh\necho \"$@\" > \"$HOME/arguments\"\ncat \"$4\" > \"$HOME/connection\"\nexec sleep 60 # cluster engine\n")
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+"/usr/bin"+string(os.PathListSeparator)+"/bin")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	s := launch.SSH{Host: "node1", Program: program, Hash: "abc", Connection: []byte("a secret"), Cluster: "lab", Arguments: []string{"--slots", "2"}}
+	var ids []string
+	for range 2 { // the second time there is nothing to copy
+		id, err := s.Start(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(id, "node1 ") {
+			t.Errorf("the id is %q", id)
+		}
+		ids = append(ids, id)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		got, _ := os.ReadFile(filepath.Join(home, "connection"))
+		if string(got) == "a secret" {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the engine read %q", got)
+		}
+	}
+	arguments, _ := os.ReadFile(filepath.Join(home, "arguments"))
+	if !strings.HasPrefix(string(arguments), "cluster engine --connection ") || !strings.HasSuffix(string(arguments), "/lab.json --slots 2\n") {
+		t.Errorf("the engine was given %q", arguments)
+	}
+	info, err := os.Stat(filepath.Join(home, ".local/state/parade/engines/lab.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the connection file: %v, %v", info, err)
+	}
+	commands, _ := os.ReadFile(filepath.Join(dir, "commands"))
+	if strings.Contains(string(commands), "secret") {
+		t.Error("the secret is on a command line")
+	}
+	if n := strings.Count(string(commands), "chmod 700"); n != 1 {
+		t.Errorf("the program was copied %d times", n)
+	}
+	for _, id := range ids {
+		if err := launch.StopSSH(ctx, id); err != nil {
+			t.Error(err)
+		}
+		// Its arguments say sleep: what is not an engine is left alone, and ended here.
+		_, pid, _ := strings.Cut(id, " ")
+		n, _ := strconv.Atoi(pid)
+		p, err := os.FindProcess(n)
+		if err == nil {
+			err = p.Kill()
+		}
+		if err != nil {
+			t.Errorf("process %d, which is no engine, was ended: %v", n, err)
+		}
+	}
+	s.Host = "node2"
+	if _, err := s.Start(ctx); err == nil || !strings.Contains(err.Error(), "no route") {
+		t.Errorf("a host that is not there: %v", err)
+	}
+	for _, host := range []string{"", "-oProxyCommand=x", "a b"} {
+		s.Host = host
+		if _, err := s.Start(ctx); err == nil {
+			t.Errorf("host %q is accepted", host)
+		}
+		if err := launch.StopSSH(ctx, host+" 1"); err == nil {
+			t.Errorf("host %q is accepted for the end", host)
+		}
 	}
 }

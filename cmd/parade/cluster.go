@@ -65,7 +65,7 @@ type clusterStart struct {
 	sync           bool
 
 	launcher, template string
-	options            []string
+	options, hosts     []string
 	print              bool
 }
 
@@ -84,7 +84,9 @@ folder to them and run "parade cluster engine --connection engine.json" there.
 
 With --launcher a batch system starts the engines, one job for each, when it has room.
 The cluster's folder must be there on its nodes, as home folders mostly are. The ids of the
-jobs are kept, and stop cancels them. --print shows the script, which --template replaces.`,
+jobs are kept, and stop cancels them. --print shows the script, which --template replaces.
+With --launcher ssh engines start on hosts that ssh can log in to without a question; where
+one has no parade, this one is copied.`,
 		Example: `  parade cluster start -n 4
   parade cluster start lab --listen 0.0.0.0:0 --launcher slurm -n 16 --slots 8 --option=--time=2:00:00
   parade cluster start lab --listen 0.0.0.0:4222 -n 0`,
@@ -96,17 +98,21 @@ jobs are kept, and stop cancels them. --print shows the script, which --template
 			if opts.engines < 0 || opts.slots < 0 {
 				return usagef("--engines and --slots must not be negative")
 			}
-			if opts.launcher == localLauncher && (opts.print || opts.template != "" || opts.options != nil) {
+			if (opts.launcher == localLauncher || opts.launcher == launch.SSHName) && (opts.print || opts.template != "" || opts.options != nil) {
 				return usagef("--print, --template and --option are for a batch system; name it with --launcher: %s", strings.Join(launch.Names(), ", "))
+			}
+			if (opts.launcher == launch.SSHName) != (len(opts.hosts) > 0) {
+				return usagef("--launcher ssh and --host go together")
 			}
 			return runClusterStart(cmd.Context(), name, opts, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().IntVarP(&opts.engines, "engines", "n", 1, "how many engines to start")
+	cmd.Flags().IntVarP(&opts.engines, "engines", "n", 1, "how many engines to start, with ssh on each host")
 	cmd.Flags().IntVar(&opts.slots, "slots", 0, "tasks at a time in each engine (default the cores, divided among the engines)")
 	cmd.Flags().StringVar(&opts.listen, "listen", "", "address and port for other machines, such as 0.0.0.0:4222")
 	cmd.Flags().BoolVar(&opts.sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
-	cmd.Flags().StringVar(&opts.launcher, "launcher", localLauncher, "where engines start: local, "+strings.Join(launch.Names(), ", "))
+	cmd.Flags().StringVar(&opts.launcher, "launcher", localLauncher, "where engines start: local, ssh, "+strings.Join(launch.Names(), ", "))
+	cmd.Flags().StringArrayVar(&opts.hosts, "host", nil, "a host for --launcher ssh, as ssh knows it; any number")
 	cmd.Flags().StringVar(&opts.template, "template", "", "`file` to make batch scripts from, in place of the launcher's own")
 	cmd.Flags().StringArrayVar(&opts.options, "option", nil, "a line for the batch system, such as --partition=short; any number")
 	cmd.Flags().BoolVar(&opts.print, "print", false, "print the batch script, and do nothing")
@@ -128,7 +134,7 @@ func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout
 		}
 		return err
 	}
-	if opts.launcher != localLauncher {
+	if opts.launcher != localLauncher && opts.launcher != launch.SSHName {
 		if _, _, err := opts.scripted(name, folder); err != nil {
 			return err // before anything is started
 		}

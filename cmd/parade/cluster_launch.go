@@ -19,6 +19,7 @@ import (
 
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/launch"
+	"github.com/parade-go/parade/internal/program"
 )
 
 // localLauncher starts engines on this machine.
@@ -66,7 +67,7 @@ func launchEngines(ctx context.Context, name, folder string, o clusterStart, s c
 	if !slices.ContainsFunc(s.URLs, outward) {
 		return usagef("cluster %s listens on the loopback interface only, where engines on other machines cannot reach it: stop it, and start it with --listen 0.0.0.0:0", name)
 	}
-	system, script, err := o.scripted(name, folder)
+	submit, where, err := o.submitter(name, folder)
 	if err != nil {
 		return err
 	}
@@ -76,19 +77,48 @@ func launchEngines(ctx context.Context, name, folder string, o clusterStart, s c
 	}
 	defer f.Close()
 	var ids []string
-	for range o.engines {
-		id, err := system.Submit(ctx, script)
+	for i := range o.engines * max(1, len(o.hosts)) {
+		id, err := submit(ctx, i)
 		if err != nil {
-			return fmt.Errorf("%w; %s before it: %s", err, plural(len(ids), "job"), strings.Join(ids, " "))
+			return fmt.Errorf("%w; started before it: %s", err, strings.Join(ids, ", "))
 		}
 		ids = append(ids, id)
-		if err := json.NewEncoder(f).Encode(launched{system.Name, id, time.Now()}); err != nil {
-			return errors.Join(fmt.Errorf("job %s of %s runs, but could not be noted: %w", id, system.Name, err), system.Cancel(ctx, id))
+		if err := json.NewEncoder(f).Encode(launched{o.launcher, id, time.Now()}); err != nil {
+			return fmt.Errorf("%s of %s runs, but could not be noted: %w", id, o.launcher, err)
 		}
 	}
 	out := newTerminal(stdout)
-	out.printf("cluster %s: %s submitted to %s: %s\n", name, plural(len(ids), "job"), system.Name, strings.Join(ids, " "))
+	out.printf("cluster %s: %s %s: %s\n", name, plural(len(ids), "job"), where, strings.Join(ids, ", "))
 	return out.err
+}
+
+// submitter returns what starts engine number i, and returns its id.
+func (o clusterStart) submitter(name, folder string) (submit func(ctx context.Context, i int) (string, error), where string, err error) {
+	if o.launcher != launch.SSHName {
+		system, script, err := o.scripted(name, folder)
+		return func(ctx context.Context, _ int) (string, error) { return system.Submit(ctx, script) }, "submitted to " + o.launcher, err
+	}
+	connection, err := os.ReadFile(filepath.Join(folder, cluster.RoleEngine+".json"))
+	if err != nil {
+		return nil, "", err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	hash, err := program.Sum()
+	if err != nil {
+		return nil, "", err
+	}
+	engine := launch.SSH{Program: self, Hash: hash, Connection: connection, Cluster: name}
+	if o.slots > 0 {
+		engine.Arguments = []string{"--slots", strconv.Itoa(o.slots)}
+	}
+	return func(ctx context.Context, i int) (string, error) {
+		engine := engine
+		engine.Host = o.hosts[i/o.engines]
+		return engine.Start(ctx)
+	}, "started by ssh", nil
 }
 
 // outward reports whether a URL can be reached from other machines.
@@ -118,13 +148,20 @@ func cancelLaunched(ctx context.Context, folder string) (remarks []string, err e
 			remarks = append(remarks, fmt.Sprintf("%s has a line that is none: %q", f.Name(), lines.Text()))
 			continue
 		}
-		system, err := launch.Find(l.System)
-		if err == nil {
-			err = system.Cancel(ctx, l.ID)
-		}
-		if err != nil {
+		if err := l.cancel(ctx); err != nil {
 			remarks = append(remarks, fmt.Sprintf("job %s: %v", l.ID, err))
 		}
 	}
 	return remarks, os.Remove(f.Name())
+}
+
+func (l launched) cancel(ctx context.Context) error {
+	if l.System == launch.SSHName {
+		return launch.StopSSH(ctx, l.ID)
+	}
+	system, err := launch.Find(l.System)
+	if err != nil {
+		return err
+	}
+	return system.Cancel(ctx, l.ID)
 }
