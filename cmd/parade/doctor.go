@@ -252,12 +252,6 @@ func tryExecutors(ctx context.Context) []check {
 		all = append(all, tryExecutor(ctx, kind, func(ctx context.Context) (parade.Executor, error) { return parade.Open(ctx, spec) }))
 	}
 	all = append(all, tryExecutor(ctx, clusterKind, openTrial))
-	for _, kind := range later {
-		all = append(all, check{
-			Section: "Executors", Check: kind, Status: statusMissing, Value: "not part of this program",
-			Remark: "planned; until then use threads or processes on each machine",
-		})
-	}
 	return all
 }
 

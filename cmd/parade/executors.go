@@ -28,9 +28,6 @@ func usualExecutors() []string {
 // clusterKind is the executor that needs something to be started before.
 const clusterKind = "cluster"
 
-// later are executors that this program does not have.
-var later []string
-
 // checkExecutors refuses executors that Open does not know, before any work.
 func checkExecutors(specs []string) error {
 	if len(specs) == 0 {
@@ -44,8 +41,6 @@ func checkExecutors(specs []string) error {
 				return usagef("--on %s: %q is not a cluster's name; write for example cluster:lab", spec, arg)
 			}
 			continue
-		case slices.Contains(later, kind):
-			return usagef("--on %s: the %s executor is not part of this program yet; there are %s, cluster:NAME", spec, kind, strings.Join(executorKinds, ", "))
 		case !slices.Contains(executorKinds, kind):
 			return usagef("--on %s: there is no such executor; there are %s, cluster:NAME", spec, strings.Join(executorKinds, ", "))
 		case kind == "serial" && strings.Contains(spec, ":"):
