@@ -125,7 +125,11 @@ func (c *Client) start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("its bucket of engines: %w", err)
 	}
-	if c.engines, err = engines.WatchAll(c.ended); err != nil {
+	err = queue.Persist(ctx, 10*time.Second, func(context.Context) (err error) {
+		c.engines, err = engines.WatchAll(c.ended) // for longer than this try
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("its bucket of engines: %w", err)
 	}
 	for {

@@ -238,7 +238,11 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("engine: the bucket of engines: %w", err)
 	}
-	watch, err := records.WatchAll(e.ctx)
+	var watch jetstream.KeyWatcher
+	err = queue.Persist(ctx, 10*time.Second, func(context.Context) (err error) {
+		watch, err = records.WatchAll(e.ctx) // for longer than this try
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("engine: the bucket of queues: %w", err)
 	}

@@ -134,8 +134,13 @@ func (c Connection) Dial(name string, opts ...nats.Option) (*nats.Conn, error) {
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return nil, fmt.Errorf("%v: %w: what answers there is not this cluster: %w", c, ErrRefused, err)
 	}
-	return nil, fmt.Errorf("%v: %w", c, err)
+	return nil, &awayError{fmt.Errorf("%v: %w", c, err)}
 }
+
+// awayError says that nobody answered, or not to the end.
+type awayError struct{ error }
+
+func (e *awayError) Unwrap() error { return e.error }
 
 // DialWithin is Dial that goes on trying for a while when nobody answers: the controller may
 // be about to start again.
@@ -144,7 +149,7 @@ func (c Connection) DialWithin(ctx context.Context, patience time.Duration, name
 	defer cancel()
 	for {
 		conn, err := c.Dial(name, opts...)
-		if err == nil || !errors.Is(err, nats.ErrNoServers) {
+		if !errors.As(err, new(*awayError)) {
 			return conn, err
 		}
 		select {

@@ -21,7 +21,26 @@ func JetStream(conn *nats.Conn) (jetstream.JetStream, error) {
 var ErrTaken = errors.New("the name of the queue is taken")
 
 // Make makes a queue: its streams, and then its record, at which engines come.
+//
+// A controller that dies meanwhile and is started again only delays it.
 func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int) error {
+	err := Persist(ctx, 30*time.Second, func(ctx context.Context) error {
+		err := build(ctx, js, r, maxRunning)
+		if errors.Is(err, ErrTaken) {
+			return Final(err)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrTaken) {
+		gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		err = errors.Join(fmt.Errorf("queue %s: %w", r.ID, err), Remove(gone, js, r.ID))
+	}
+	return err
+}
+
+// build is one try to make a queue. It may find what an earlier one has made.
+func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int) error {
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: WorkStream(r.ID), Subjects: []string{Work(r.ID, "*"), Rest(r.ID, "*")},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: 1,
@@ -53,28 +72,49 @@ func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int)
 	if err == nil {
 		err = put(ctx, js, r)
 	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("queue %s: %w", r.ID, err), Remove(context.WithoutCancel(ctx), js, r.ID))
-	}
-	return nil
+	return err
 }
 
 // Bucket returns a bucket, which may not be there yet while a controller starts.
-func Bucket(ctx context.Context, js jetstream.JetStream, name string) (jetstream.KeyValue, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+func Bucket(ctx context.Context, js jetstream.JetStream, name string) (kv jetstream.KeyValue, err error) {
+	err = Persist(ctx, 10*time.Second, func(ctx context.Context) (err error) {
+		kv, err = js.KeyValue(ctx, name)
+		return err
+	})
+	return kv, err
+}
+
+// Persist calls f until it succeeds, with a few seconds for each try, and gives up after
+// patience or when ctx ends: a controller may have died, and be about to start again.
+// An error of [Final] ends it at once.
+func Persist(ctx context.Context, patience time.Duration, f func(context.Context) error) error {
+	all, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		kv, err := js.KeyValue(ctx, name)
-		if err == nil || !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, nats.ErrNoResponders) {
-			return kv, err
+		try, done := context.WithTimeout(all, 3*time.Second)
+		err := f(try)
+		done()
+		var final *finalError
+		if errors.As(err, &final) {
+			return final.error
+		}
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, err
+		case <-all.Done():
+			return err
 		}
 	}
 }
+
+// Final marks an error that another try would not mend.
+func Final(err error) error { return &finalError{err} }
+
+type finalError struct{ error }
+
+func (e *finalError) Unwrap() error { return e.error }
 
 // Get returns the record of a queue.
 func Get(ctx context.Context, js jetstream.JetStream, id string) (r Record, err error) {

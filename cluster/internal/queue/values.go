@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/parade-go/parade/internal/program"
@@ -61,6 +62,11 @@ func IsGone(err error) bool {
 
 // PutProgram stores the program that is running, if it is not there.
 func PutProgram(ctx context.Context, js jetstream.JetStream, hash string) error {
+	// It may take longer than Persist gives a try.
+	return Persist(ctx, 2*time.Minute, func(context.Context) error { return putProgram(ctx, js, hash) })
+}
+
+func putProgram(ctx context.Context, js jetstream.JetStream, hash string) error {
 	programs, err := js.ObjectStore(ctx, Programs)
 	if err != nil {
 		return err
