@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -53,11 +54,22 @@ func newCable(number int, cut func() (out, in int64), blind bool) *cable {
 	go func() {
 		defer close(c.served)
 		_ = parade.ServeWorker(parade.WorkerEnd{
-			Name: c.name, Status: c.status, Reader: c.theirs,
+			Name: c.name, Status: c.status, Reader: c.theirs, Segment: segmentOf,
 			Write: func(chunks [][]byte) error { return writeAll(c.theirs, chunks, nil) },
 		})
 	}()
 	return c
+}
+
+// handed is what an executor of TestShare has sent to all its workers, by tag.
+var handed sync.Map
+
+func segmentOf(tag uint64, size int) ([]byte, func(), error) {
+	memory, ok := handed.Load(tag)
+	if !ok || len(memory.([]byte)) != size {
+		return nil, nil, fmt.Errorf("no memory of %d bytes under tag %d", size, tag)
+	}
+	return memory.([]byte), func() {}, nil
 }
 
 func writeAll(w io.Writer, chunks [][]byte, budget *atomic.Int64) error {
@@ -445,4 +457,77 @@ func restoreLog(t *testing.T) {
 		slog.SetDefault(old)
 		log.SetOutput(os.Stderr)
 	})
+}
+
+var element = parade.Pure2("dispatcher.element", func(v []float64, i int) float64 { return v[i] })
+
+// TestShare has a large bound argument sent once, by other means than the links, and
+// small ones, or those of one worker, not.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	var sent, released atomic.Int64
+	p := newPool(parade.DispatcherConfig{
+		Workers: 3,
+		Share: func(chunks [][]byte) (uint64, func(), bool) {
+			tag := uint64(sent.Add(1))
+			if tag == 2 { // this one has to go through the links
+				return 0, nil, false
+			}
+			handed.Store(tag, slices.Concat(chunks...))
+			return tag, func() { released.Add(1) }, true
+		},
+	}, func(number int) parade.Link {
+		return newCable(number, func() (int64, int64) { return 1 << 60, 1 << 60 }, false)
+	})
+	defer p.Close()
+	v := make([]float64, 50_000)
+	for i := range v {
+		v[i] = float64(i) / 8
+	}
+	in := []int{0, 7, 49_999, 300}
+	for _, tc := range []struct {
+		name  string
+		bound []float64
+		opts  []parade.Option
+		sent  int64 // since the beginning
+	}{
+		{"large", v, nil, 1},
+		{"refused", v, nil, 2},
+		{"one worker", v, []parade.Option{parade.Workers(1)}, 2},
+		{"small", v[:1000], nil, 2},
+		{"large again", v, nil, 3},
+	} {
+		in := in
+		if len(tc.bound) < len(v) {
+			in = in[:2]
+		}
+		out, err := parade.Map(t.Context(), p, parade.Bind(element, tc.bound), in, append(tc.opts, parade.BatchSize(1))...)
+		if err != nil {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+		for i, x := range out {
+			if x != v[in[i]] {
+				t.Errorf("%s: number %d is %v, want %v", tc.name, in[i], x, v[in[i]])
+			}
+		}
+		if sent.Load() != tc.sent {
+			t.Errorf("%s: sent %d times by now, want %d", tc.name, sent.Load(), tc.sent)
+		}
+	}
+	if released.Load() != 2 {
+		t.Errorf("%d of 2 were released", released.Load())
+	}
+}
+
+func TestStartWorkerRefuses(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{
+		"threads":   "has no workers",
+		"processes": "add import",
+		"nowhere":   "there is no executor",
+	} {
+		if l, err := parade.StartWorker(kind, "a", 0, 1); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: link %v, error %v; want one that says %q", kind, l, err, want)
+		}
+	}
 }

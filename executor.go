@@ -150,7 +150,7 @@ func StartWorker(kind, name string, number, threads int) (Link, error) {
 	case ok && d.Worker != nil:
 		return d.Worker(name, number, threads)
 	case ok:
-		return nil, fmt.Errorf("parade: the executor %q has no workers of their own", kind)
+		return nil, fmt.Errorf("parade: the executor %q has no workers for others to feed", kind)
 	case imports[kind] != "":
 		return nil, fmt.Errorf("parade: executor %q is not part of this program: add import _ %q", kind, imports[kind])
 	}
