@@ -79,9 +79,8 @@ func Find(name string) (Connection, error) {
 	}
 	conn, err := access.Load(access.File(folder, access.Client))
 	if errors.Is(err, fs.ErrNotExist) {
-		known, _ := access.Names()
-		return Connection{}, fmt.Errorf("there is no cluster %q of yours on this machine, which has %q: start it with \"parade cluster start --name %s\", or copy its connection file to %s",
-			name, known, name, access.File(folder, access.Client))
+		return Connection{}, fmt.Errorf("there is no cluster %q of yours on this machine (\"parade cluster list\" names those that are): start it with \"parade cluster start %s\", or copy its connection file to %s",
+			name, name, access.File(folder, access.Client))
 	}
 	return conn, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -45,6 +46,10 @@ func (t *task) openCapture() (*capture, error) {
 		dir = os.TempDir()
 	}
 	stdout, err := temporaryFile(dir)
+	if errors.Is(err, fs.ErrNotExist) && dir != os.TempDir() { // this is another host
+		dir = os.TempDir()
+		stdout, err = temporaryFile(dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("file for the output: %w", err)
 	}

@@ -71,8 +71,11 @@ type opened struct {
 
 // checkJobs refuses n workers beside an executor that says their number itself.
 func checkJobs(spec string, n int) error {
+	kind, _, _ := strings.Cut(spec, ":")
 	switch {
-	case strings.HasPrefix(spec, "mpi"):
+	case kind == clusterKind:
+		return usagef("--on %s: the cluster's engines say the number of workers; leave out --jobs", spec)
+	case kind == "mpi":
 		return usagef("--on %s: mpiexec -n says the number of workers; leave out --jobs, or write mpi:%d", spec, n)
 	case strings.Contains(spec, ":"):
 		return usagef("--on %s already says the number of workers; leave out --jobs", spec)

@@ -447,6 +447,8 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 		o.jobs.n = 1
 	case kind == "mpi":
 		o.jobs.n = mpiWorkers(number)
+	case kind == clusterKind:
+		// As many as its engines take, unless -j says less: see runAll.
 	case counted:
 		o.jobs.n = 0
 		fmt.Sscan(number, &o.jobs.n) // checkExecutors has seen it
@@ -455,10 +457,10 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 	case o.jobs.n == 0:
 		o.jobs.n = mostJobs(kind)
 	}
-	if kind != "serial" && kind != "mpi" && !counted {
+	if (kind == "threads" || kind == "processes") && !counted {
 		o.on = fmt.Sprintf("%s:%d", kind, o.jobs.n)
 	}
-	if (kind == "processes" || kind == "mpi") && (o.lineBuffer || o.ungroup) {
+	if kind != "serial" && kind != "threads" && (o.lineBuffer || o.ungroup) {
 		return usagef("%s is for commands that this process starts; take --on threads", printing[0])
 	}
 	if o.bar && o.noProgress {

@@ -104,6 +104,9 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 		return err
 	}
 	defer func() { err = closing(ex, err) }()
+	if o.jobs.n == 0 { // a cluster's engines, and for each as much again that waits
+		o.jobs.n = 2 * max(1, ex.Info().Workers)
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
