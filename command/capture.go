@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -46,10 +45,6 @@ func (t *task) openCapture() (*capture, error) {
 		dir = os.TempDir()
 	}
 	stdout, err := temporaryFile(dir)
-	if errors.Is(err, fs.ErrNotExist) && dir != os.TempDir() { // this is another host
-		dir = os.TempDir()
-		stdout, err = temporaryFile(dir)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("file for the output: %w", err)
 	}

@@ -94,6 +94,9 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 		defer os.RemoveAll(p.spec.Spill) // what is left is in a folder for such things
 		p.spec.Control = filepath.Join(p.spec.Spill, "control")
 	}
+	if kind, _, _ := strings.Cut(o.on, ":"); kind == clusterKind || kind == "mpi" {
+		p.spec.Spill = "" // each host has its own folder for temporary files
+	}
 	// A command is waited for in a system call. With a processor left over the Go
 	// scheduler does not hurry to take one away from such a call: a start then costs
 	// about 2 % less.
