@@ -33,6 +33,11 @@ func load(l launch) (*library, error) {
 
 // open loads one file and finds out what it is.
 func open(file string) (*library, error) {
+	if _, set := os.LookupEnv("UCX_ERROR_SIGNALS"); !set {
+		// UCX, which MPICH brings along, takes SIGSEGV away from Go as it is loaded: a nil
+		// dereference in a task would end the job instead of being the task's panic.
+		setenv("UCX_ERROR_SIGNALS", "")
+	}
 	dl, err := purego.Dlopen(file, purego.RTLD_LAZY|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,15 @@ var (
 		return err.Error(), nil
 	})
 
+	// dereference makes the system signal a fault for input 2, which Go makes a panic.
+	dereference = parade.Func("mpi.dereference", func(v int) (int, error) {
+		var p *int
+		if v == 2 {
+			return *p, nil
+		}
+		return v, nil
+	})
+
 	large = parade.Pure2("mpi.large", func(v []float64, i int) float64 { return v[i] })
 )
 
@@ -242,6 +251,16 @@ func init() {
 		}
 		return mpi.Finalize()
 	}
+	roles["dereference"] = func() error {
+		parade.Serve()
+		ex, err := parade.Open(ctx, "mpi")
+		if err != nil {
+			return err
+		}
+		_, err = parade.Map(ctx, ex, dereference, []int{1, 2, 3}, parade.CollectErrors())
+		fmt.Println(err)
+		return ex.Close()
+	}
 	roles["large"] = func() error {
 		parade.Serve()
 		ex, err := parade.Open(ctx, "mpi")
@@ -321,6 +340,7 @@ func TestRoles(t *testing.T) {
 			{role: "child", ranks: 2, out: []string{"is rank 0, and is no rank of its own"}},
 			{role: "halves", ranks: 4, out: []string{"rank 0 goes on", "rank 1 goes on", "rank 2 goes on", "rank 3 goes on"}},
 			{role: "leaves", ranks: 3, out: []string{"the work is done"}},
+			{role: "dereference", ranks: 2, out: []string{"invalid memory address or nil pointer dereference"}},
 			{role: "large", ranks: 4, out: []string{"sent 1.0 times"}},
 			{role: "tutorial", ranks: 2, env: []string{mpi.EnvThreads + "=funneled"}, out: []string{"8 executors agree"}},
 			{role: "tutorial", ranks: 1, out: []string{"8 executors agree", "one rank, which computes by itself"}},
