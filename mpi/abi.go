@@ -34,7 +34,7 @@ type abi struct {
 	anySource, anyTag, undefined int
 	statusSource, statusTag      int    // offsets in a status
 	threads                      [4]int // single, funneled, serialized, multiple
-	tagUB, universeSize          int    // keys of attributes
+	tagUB                        int    // key of an attribute
 }
 
 // handle is a communicator, a request and so on: an address or a number, which
@@ -54,7 +54,7 @@ var mpichABI = abi{
 	anySource: -2, anyTag: -1, undefined: -32766,
 	statusSource: 8, statusTag: 12,
 	threads: [4]int{0, 1, 2, 3},
-	tagUB:   0x64400001, universeSize: 0x64400009,
+	tagUB:   0x64400001,
 }
 
 var standardABI = abi{
@@ -63,7 +63,7 @@ var standardABI = abi{
 	anySource: -1, anyTag: -2, undefined: -32766,
 	statusSource: 0, statusTag: 4,
 	threads: [4]int{0, 1024, 2048, 4096},
-	tagUB:   501, universeSize: 507,
+	tagUB:   501,
 }
 
 // openMPIABI has the addresses of the library's own objects for handles.
@@ -74,7 +74,7 @@ func openMPIABI(symbol func(string) handle) abi {
 		anySource: -1, anyTag: -1, undefined: -32766,
 		statusSource: 0, statusTag: 4,
 		threads: [4]int{0, 1, 2, 3},
-		tagUB:   0, universeSize: 6,
+		tagUB:   0,
 	}
 }
 

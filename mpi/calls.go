@@ -23,11 +23,11 @@ type library struct {
 
 	out outputs
 
-	initThread, queryThread, initialized, finalized, finalize, abort  function
+	initThread, queryThread, initialized, finalize, abort             function
 	getLibraryVersion, errorString                                    function
 	commRank, commSize, commIdup, commSplit, commFree, setErrhandler  function
 	isend, irecv, send, recv, improbe, imrecv, test, getCount, ibcast function
-	ibarrier, getAttr, getParent, spawn, remoteSize, merge            function
+	ibarrier, getAttr, getParent, spawn, merge, cancel, testCancelled function
 	disconnect, infoCreate, infoSet, infoFree                         function
 }
 
@@ -44,14 +44,15 @@ type outputs struct {
 func (l *library) functions() map[string]*function {
 	return map[string]*function{
 		"MPI_Init_thread": &l.initThread, "MPI_Query_thread": &l.queryThread,
-		"MPI_Initialized": &l.initialized, "MPI_Finalized": &l.finalized, "MPI_Finalize": &l.finalize, "MPI_Abort": &l.abort,
+		"MPI_Initialized": &l.initialized, "MPI_Finalize": &l.finalize, "MPI_Abort": &l.abort,
 		"MPI_Get_library_version": &l.getLibraryVersion, "MPI_Error_string": &l.errorString,
 		"MPI_Comm_rank": &l.commRank, "MPI_Comm_size": &l.commSize, "MPI_Comm_idup": &l.commIdup, "MPI_Comm_split": &l.commSplit,
 		"MPI_Comm_free": &l.commFree, "MPI_Comm_set_errhandler": &l.setErrhandler,
 		"MPI_Isend": &l.isend, "MPI_Irecv": &l.irecv, "MPI_Send": &l.send, "MPI_Recv": &l.recv,
 		"MPI_Improbe": &l.improbe, "MPI_Imrecv": &l.imrecv, "MPI_Test": &l.test, "MPI_Get_count": &l.getCount,
 		"MPI_Ibcast": &l.ibcast, "MPI_Ibarrier": &l.ibarrier, "MPI_Comm_get_attr": &l.getAttr,
-		"MPI_Comm_get_parent": &l.getParent, "MPI_Comm_spawn": &l.spawn, "MPI_Comm_remote_size": &l.remoteSize,
+		"MPI_Comm_get_parent": &l.getParent, "MPI_Comm_spawn": &l.spawn,
+		"MPI_Cancel": &l.cancel, "MPI_Test_cancelled": &l.testCancelled,
 		"MPI_Intercomm_merge": &l.merge, "MPI_Comm_disconnect": &l.disconnect,
 		"MPI_Info_create": &l.infoCreate, "MPI_Info_set": &l.infoSet, "MPI_Info_free": &l.infoFree,
 	}
@@ -126,11 +127,13 @@ func (l *library) attribute(comm handle, key int) (int, bool) {
 // request is an operation under way. It holds on to the memory that MPI reads or
 // writes meanwhile.
 type request struct {
-	handle uint64
-	memory []byte
-	pooled bool    // memory is a buffer of the engine's
-	ended  func()  // what the poller calls at the end, or nil
-	comm   *uint64 // that a duplication fills in
+	handle  uint64
+	memory  []byte
+	counted bool        // count is wanted
+	count   int         // bytes received, -1 when it was given up
+	pooled  bool        // memory is a buffer of the engine's
+	ended   func(error) // what the poller calls at the end, or nil
+	comm    *uint64     // that a duplication fills in
 }
 
 // done says whether an operation has ended, and moves all of them on.
@@ -139,7 +142,28 @@ func (l *library) done(r *request) (bool, error) {
 	if code != 0 {
 		return true, l.check("Test", code)
 	}
-	return l.out.flag != 0, nil
+	done := l.out.flag != 0
+	if done && r.counted {
+		return true, l.countOf(r)
+	}
+	return done, nil
+}
+
+// countOf notes how much the operation has received that the status is about.
+func (l *library) countOf(r *request) error {
+	status := uintptr(unsafe.Pointer(&l.out.status))
+	err := l.check("Test_cancelled", l.testCancelled.call(status, uintptr(unsafe.Pointer(&l.out.flag))))
+	if r.count = -1; err != nil || l.out.flag != 0 {
+		return err
+	}
+	err = l.check("Get_count", l.getCount.call(status, l.bytes, uintptr(unsafe.Pointer(&l.out.number))))
+	r.count = int(l.out.number)
+	return err
+}
+
+// giveUp has an operation to receive end, without a message if none has come.
+func (l *library) giveUp(r *request) error {
+	return l.check("Cancel", l.cancel.call(uintptr(unsafe.Pointer(&r.handle))))
 }
 
 // startSend sends p, of at most 2 GiB.

@@ -37,7 +37,7 @@ func World() (*Comm, error) {
 		return nil, errFinished
 	}
 	if pool.serving {
-		p, err := startPool(Config{})
+		p, err := startPool(context.Background(), Config{})
 		if err != nil {
 			return nil, err
 		}
@@ -52,6 +52,24 @@ func theWorld() (*Comm, error) {
 		return nil, err
 	}
 	return &Comm{e: e, comm: e.lib.commWorld, rank: e.rank, size: e.size}, nil
+}
+
+// newComm finds out about a communicator that was made.
+func newComm(e *engine, comm handle) (*Comm, error) {
+	c := &Comm{e: e, comm: comm}
+	err := e.do(func() (err error) {
+		if err = e.lib.returnErrors(comm); err == nil {
+			c.rank, err = e.lib.rank(comm)
+		}
+		if err == nil {
+			c.size, err = e.lib.size(comm)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Rank is this process's number in the communicator.
@@ -70,23 +88,15 @@ func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
 	if err := c.Barrier(ctx); err != nil {
 		return nil, err
 	}
-	part := &Comm{e: c.e}
-	var err error
-	c.e.do(func() {
-		if part.comm, err = c.e.lib.split(c.comm, color, key); err != nil || color < 0 {
-			return
-		}
-		if err = c.e.lib.returnErrors(part.comm); err != nil {
-			return
-		}
-		if part.rank, err = c.e.lib.rank(part.comm); err == nil {
-			part.size, err = c.e.lib.size(part.comm)
-		}
+	var part handle
+	err := c.e.do(func() (err error) {
+		part, err = c.e.lib.split(c.comm, color, key)
+		return err
 	})
 	if err != nil || color < 0 {
 		return nil, err
 	}
-	return part, nil
+	return newComm(c.e, part)
 }
 
 // Barrier returns when every rank has called it. It is collective.
@@ -95,8 +105,7 @@ func (c *Comm) Barrier(ctx context.Context) error {
 		return errServing
 	}
 	r := new(request)
-	var err error
-	c.e.do(func() { err = c.e.lib.startBarrier(r, c.comm) })
+	err := c.e.do(func() error { return c.e.lib.startBarrier(r, c.comm) })
 	if err != nil {
 		return err
 	}
@@ -105,15 +114,37 @@ func (c *Comm) Barrier(ctx context.Context) error {
 
 // Send sends p, of less than 2 GiB, to a rank that calls Recv with the same tag.
 func (c *Comm) Send(ctx context.Context, p []byte, to, tag int) error {
-	return c.transfer(ctx, p, to, tag, (*library).startSend)
+	r := new(request)
+	if err := c.start(r, p, to, tag, (*library).startSend); err != nil {
+		return err
+	}
+	return c.e.waitFor(ctx, r)
 }
 
-// Recv receives what a rank sends with the same tag into p, which it must fill.
+// Recv receives what a rank sends with the same tag into p, which it must fill: another
+// length is an error. When ctx ends nothing is received, and p is the caller's again.
 func (c *Comm) Recv(ctx context.Context, p []byte, from, tag int) error {
-	return c.transfer(ctx, p, from, tag, (*library).startReceive)
+	r := &request{counted: true}
+	if err := c.start(r, p, from, tag, (*library).startReceive); err != nil {
+		return err
+	}
+	err := c.e.await(r, ctx.Done())
+	if errors.Is(err, errGivenUp) {
+		if err = c.e.do(func() error { return c.e.lib.giveUp(r) }); err == nil {
+			err = c.e.await(r, nil)
+		}
+		if err == nil && r.count < 0 {
+			err = context.Cause(ctx)
+		}
+	}
+	if err == nil && r.count != len(p) {
+		err = fmt.Errorf("mpi: rank %d sent %d bytes under tag %d, and %d were to be received", from, r.count, tag, len(p))
+	}
+	return err
 }
 
-func (c *Comm) transfer(ctx context.Context, p []byte, peer, tag int, start func(*library, *request, []byte, int, int, handle) error) error {
+// start starts to send or receive p.
+func (c *Comm) start(r *request, p []byte, peer, tag int, how func(*library, *request, []byte, int, int, handle) error) error {
 	switch {
 	case c.taken:
 		return errServing
@@ -124,18 +155,7 @@ func (c *Comm) transfer(ctx context.Context, p []byte, peer, tag int, start func
 	case len(p) > 1<<31-1:
 		return fmt.Errorf("mpi: %d bytes in one message; send less than 2 GiB at a time", len(p))
 	}
-	r := new(request)
-	var err error
-	var done bool
-	c.e.do(func() {
-		if err = start(c.e.lib, r, p, peer, tag, c.comm); err == nil {
-			done, err = c.e.lib.done(r)
-		}
-	})
-	if err != nil || done {
-		return err
-	}
-	return c.e.waitFor(ctx, r)
+	return c.e.do(func() error { return how(c.e.lib, r, p, peer, tag, c.comm) })
 }
 
 // Open gives the root of the communicator an executor over its ranks. At the other ranks
@@ -143,9 +163,6 @@ func (c *Comm) transfer(ctx context.Context, p []byte, peer, tag int, start func
 // of the results and says so: its Root is false, and calls on it fail with
 // [ErrNotRoot]. It is collective; only the root's cfg counts.
 func (c *Comm) Open(ctx context.Context, root int, cfg Config) (*Executor, error) {
-	if err := cfg.complete(); err != nil {
-		return nil, err
-	}
 	if root < 0 || root >= c.size {
 		return nil, fmt.Errorf("mpi: there is no rank %d among %d that could be root", root, c.size)
 	}
@@ -153,15 +170,52 @@ func (c *Comm) Open(ctx context.Context, root int, cfg Config) (*Executor, error
 		if root != 0 {
 			return nil, errServing
 		}
+		if err := cfg.complete(); err != nil {
+			return nil, err
+		}
 		pool.Lock()
 		defer pool.Unlock()
 		return openPool(ctx, cfg)
 	}
-	comm, err := c.e.duplicate(ctx, c.comm)
+	pool.Lock()
+	pool.open++ // Finalize would end it
+	pool.Unlock()
+	leave := func() error {
+		pool.Lock()
+		defer pool.Unlock()
+		pool.open--
+		return nil
+	}
+	ex, err := c.open(ctx, root, cfg, leave)
+	if err != nil || !ex.Root() {
+		_ = leave()
+	}
+	return ex, err
+}
+
+func (c *Comm) open(ctx context.Context, root int, cfg Config, leave func() error) (*Executor, error) {
+	bad := cfg.complete() // for others to hear of once they are there
+	joining := ctx
+	if c.rank == root {
+		var cancel context.CancelFunc
+		joining, cancel = context.WithTimeoutCause(ctx, cfg.StartTimeout, fmt.Errorf("mpi: some rank did not get to Open within %v", cfg.StartTimeout))
+		defer cancel()
+	}
+	own, err := c.e.duplicate(joining, c.comm, func(own *Comm) { // others came after all
+		p := newPort(own, root)
+		if c.rank != root {
+			_, _ = p.attend(joining)
+			return
+		}
+		p.join(root, thisMember())
+		if p.awaitMembers(cfg.StartTimeout, nil) == nil {
+			_ = p.dissolve()
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	p := newPort(c.e, comm, c.rank, c.size, root)
+	p := newPort(own, root)
 	if c.rank != root {
 		return p.attend(ctx)
 	}
@@ -173,10 +227,13 @@ func (c *Comm) Open(ctx context.Context, root int, cfg Config) (*Executor, error
 		}
 		return nil, err
 	}
+	if bad != nil {
+		return nil, errors.Join(bad, p.dissolve())
+	}
 	if p.size == 1 && !cfg.RootWorks {
 		slog.Warn("mpi: the communicator has one rank, which computes by itself")
 	}
-	ex, err := p.open(cfg, p.dissolve)
+	ex, err := p.open(cfg, func() error { return errors.Join(p.dissolve(), leave()) })
 	if err != nil {
 		return nil, errors.Join(err, p.dissolve())
 	}
@@ -188,25 +245,31 @@ func (p *port) attend(ctx context.Context) (*Executor, error) {
 	p.announce()
 	select {
 	case <-p.finish:
-		p.leave()
+		if err := p.leave(); err != nil {
+			return nil, err
+		}
 	case <-ctx.Done():
 		p.sessions.endAll()
 		p.send(p.root, note{Op: "left", Error: context.Cause(ctx).Error()})
-		p.e.settle(finishPatience)
+		_ = p.e.settle(finishPatience)
 		p.close()
 		return nil, context.Cause(ctx)
 	}
-	p.e.do(func() { _ = p.e.lib.free(p.comm) })
+	if err := p.e.do(func() error { return p.e.lib.free(p.comm) }); err != nil {
+		return nil, err
+	}
 	return &Executor{}, nil
 }
 
 // dissolve lets the other ranks go on with their program.
 func (p *port) dissolve() error {
 	err := p.dismiss(finishPatience)
-	p.e.settle(finishPatience)
+	if err == nil {
+		err = p.e.settle(finishPatience)
+	}
 	p.close()
 	if err == nil {
-		p.e.do(func() { err = p.e.lib.free(p.comm) })
+		err = p.e.do(func() error { return p.e.lib.free(p.comm) })
 	}
 	return err
 }
@@ -224,22 +287,21 @@ func (c *Comm) PingPong(ctx context.Context, size, rounds int) ([]time.Duration,
 	if err := c.Barrier(ctx); err != nil {
 		return nil, err
 	}
-	var err error
 	times := make([]time.Duration, rounds)
-	if c.rank < 2 {
-		c.e.do(func() {
-			buf := make([]byte, size)
-			for i := range times {
-				start := time.Now()
-				if err = c.e.lib.echo(buf, c.rank, c.comm); err != nil {
-					return
-				}
-				times[i] = time.Since(start)
-			}
+	buf := make([]byte, size)
+	for i := range times {
+		if c.rank > 1 {
+			break
+		}
+		err := c.e.do(func() error {
+			start := time.Now()
+			err := c.e.lib.echo(buf, c.rank, c.comm)
+			times[i] = time.Since(start)
+			return err
 		})
-	}
-	if err != nil {
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
 	}
 	slices.Sort(times)
 	return times, c.Barrier(ctx)

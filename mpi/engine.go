@@ -53,12 +53,15 @@ type engine struct {
 	sending []*request // that nobody waits for
 	spare   [][]byte   // buffers for small messages
 
+	late sync.WaitGroup // meetings of ranks that some gave up, and others came to
+
 	touched atomic.Int64 // when something was last sent or received
 	began   time.Time
 	asleep  atomic.Bool
 	napper  *napper
-	stop    atomic.Bool
+	stop    atomic.Bool   // set within do; nothing calls MPI after it but finalize
 	ended   chan struct{} // closed when the poller has gone
+	over    chan struct{} // closed when MPI is finalised
 }
 
 var (
@@ -95,7 +98,7 @@ func newEngine(l launch) (*engine, error) {
 	}
 	e := &engine{
 		lib: lib, calls: make(chan func()), began: time.Now(),
-		ended: make(chan struct{}),
+		ended: make(chan struct{}), over: make(chan struct{}),
 	}
 	if e.napper, err = newNapper(); err != nil {
 		return nil, err
@@ -131,16 +134,26 @@ func (e *engine) own(level int, started chan<- error) {
 	if e.level < 2 {
 		e.poll()
 	}
-	for f := range e.calls {
-		f()
+	for {
+		select {
+		case f := <-e.calls:
+			f()
+		case <-e.over:
+			return
+		}
 	}
 }
 
-// do has f call MPI, and returns when it has.
-func (e *engine) do(f func()) {
+// do has f call MPI, and returns its error when it has. After finalize it does not.
+func (e *engine) do(f func() error) error {
+	var err error
+	guarded := func() {
+		if err = errFinished; !e.stop.Load() {
+			err = f()
+		}
+	}
 	if e.level < 2 {
-		e.onOwner(f)
-		return
+		return cmp.Or(e.onOwner(guarded), err)
 	}
 	// The poller, which asks without end, lets others go first. A waiting mutex
 	// would come second to it for a millisecond.
@@ -154,38 +167,46 @@ func (e *engine) do(f func()) {
 		runtime.Gosched()
 	}
 	e.waiting.Add(-1)
-	f()
+	guarded()
 	e.mu.Unlock()
+	return err
 }
 
-func (e *engine) onOwner(f func()) {
+func (e *engine) onOwner(f func()) error {
 	done := make(chan struct{})
 	e.pending.Add(1)
 	defer e.pending.Add(-1)
 	e.wake()
-	e.calls <- func() {
+	call := func() {
 		f()
 		close(done)
 	}
-	<-done
+	select {
+	case e.calls <- call:
+		<-done
+		return nil
+	case <-e.over:
+		return errFinished
+	}
 }
 
-func (e *engine) identify(l launch) (err error) {
-	e.do(func() {
+func (e *engine) identify(l launch) error {
+	err := e.do(func() (err error) {
 		lib := e.lib
 		for _, comm := range []handle{lib.commWorld, lib.commSelf} {
 			err = cmp.Or(err, lib.returnErrors(comm))
 		}
-		if e.rank, err = lib.rank(lib.commWorld); err != nil {
-			return
+		if err == nil {
+			e.rank, err = lib.rank(lib.commWorld)
 		}
-		if e.size, err = lib.size(lib.commWorld); err != nil {
-			return
+		if err == nil {
+			e.size, err = lib.size(lib.commWorld)
 		}
 		e.tagMax = 32767 // what every MPI has
 		if max, ok := lib.attribute(lib.commWorld, lib.tagUB); ok {
 			e.tagMax = max
 		}
+		return err
 	})
 	if err == nil && l.size > 1 && e.size == 1 {
 		err = &MismatchError{Launcher: l.by, Size: l.size, Library: e.lib.version, File: e.lib.file}
@@ -274,12 +295,12 @@ func (e *engine) poll() {
 // within do.
 func (e *engine) progress() (busy bool) {
 	e.sending = slices.DeleteFunc(e.sending, func(r *request) bool {
-		done, _ := e.lib.done(r)
+		done, err := e.lib.done(r)
 		if done && r.pooled {
 			e.recycle(r.memory)
 		}
 		if done && r.ended != nil {
-			r.ended()
+			r.ended(err)
 		}
 		return done
 	})
@@ -305,9 +326,11 @@ func (e *engine) await(r *request, giveUp <-chan struct{}) error {
 	start := time.Now()
 	for {
 		var done bool
-		var err error
-		e.do(func() { done, err = e.lib.done(r) })
-		if done {
+		err := e.do(func() (err error) {
+			done, err = e.lib.done(r)
+			return err
+		})
+		if done || err != nil {
 			e.touched.Store(int64(time.Since(e.began)))
 			return err
 		}
@@ -337,7 +360,10 @@ var errGivenUp = errors.New("mpi: given up waiting")
 
 // abandon leaves an operation to the poller.
 func (e *engine) abandon(r *request) {
-	e.do(func() { e.sending = append(e.sending, r) })
+	_ = e.do(func() error {
+		e.sending = append(e.sending, r)
+		return nil
+	})
 }
 
 // waitFor is await under a context.
@@ -349,15 +375,20 @@ func (e *engine) waitFor(ctx context.Context, r *request) error {
 	return err
 }
 
-// finalize ends MPI. No other call may follow.
+// finalize ends MPI. Calls that follow get errFinished.
 func (e *engine) finalize() error {
-	e.stop.Store(true)
+	err := e.do(func() error {
+		e.stop.Store(true)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	e.wake()
 	<-e.ended
-	var err error
-	e.onOwner(func() { err = e.lib.check("Finalize", e.lib.finalize.call()) })
-	close(e.calls)
-	return err
+	gone := e.onOwner(func() { err = e.lib.check("Finalize", e.lib.finalize.call()) })
+	close(e.over)
+	return cmp.Or(gone, err)
 }
 
 // bufferSize is the size of the buffers in which small chunks are collected.
@@ -381,16 +412,18 @@ func (e *engine) recycle(b []byte) {
 }
 
 func (e *engine) add(p *port) {
-	e.do(func() {
+	_ = e.do(func() error {
 		grown := append(slices.Clone(*e.ports.Load()), p)
 		e.ports.Store(&grown)
+		return nil
 	})
 	e.touch()
 }
 
 func (e *engine) remove(p *port) {
-	e.do(func() {
+	_ = e.do(func() error {
 		rest := slices.DeleteFunc(slices.Clone(*e.ports.Load()), func(other *port) bool { return other == p })
 		e.ports.Store(&rest)
+		return nil
 	})
 }

@@ -128,12 +128,13 @@ func TestLevel(t *testing.T) {
 func TestPieces(t *testing.T) {
 	t.Parallel()
 	large := make([]byte, 3<<20)
-	pieces := piecesOf([][]byte{{1, 2}, {3}, large, nil, {4}, large[:1<<20]})
+	half := make([]byte, 1<<19+1)
+	pieces := piecesOf([][]byte{{1, 2}, {3}, large, nil, {4}, large[:1<<20], half, half, half, half}, 2<<20)
 	var sizes []int
 	for _, p := range pieces {
 		sizes = append(sizes, len(p))
 	}
-	if diff := cmp.Diff([]int{3, 3 << 20, 1, 1 << 20}, sizes); diff != "" {
+	if diff := cmp.Diff([]int{3, 2 << 20, 1 << 20, 1, 1 << 20, 3<<19 + 3, 1<<19 + 1}, sizes); diff != "" {
 		t.Errorf("sizes of pieces (-want +got):\n%s", diff)
 	}
 	if &pieces[1][0] != &large[0] {

@@ -35,6 +35,7 @@
 package mpi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,12 +100,15 @@ type Config struct {
 	Grace time.Duration
 }
 
+// startTimeout is what StartTimeout is when it is not set.
+const startTimeout = 30 * time.Second
+
 func (c *Config) complete() error {
+	if c.StartTimeout <= 0 {
+		c.StartTimeout = startTimeout
+	}
 	if c.Workers < 0 {
 		return errors.New("mpi: Workers must not be negative")
-	}
-	if c.StartTimeout <= 0 {
-		c.StartTimeout = 30 * time.Second
 	}
 	return nil
 }
@@ -141,13 +145,13 @@ func CheckSpec(arg string) error {
 // pool is the ranks that serve this program, and who uses them.
 var pool struct {
 	sync.Mutex
-	world    bool // every rank runs the program: World came first
-	serving  bool // the other ranks serve: parade.Open or Serve came first
-	start    sync.Once
+	world    bool          // every rank runs the program: World came first
+	serving  bool          // the other ranks serve: parade.Open or Serve came first
+	started  chan struct{} // nil before MPI is; closed when the next three are set
 	p        *port
 	spawned  handle // to the ranks that this process has started, or 0
 	err      error
-	open     int
+	open     int // executors, those of communicators as well
 	keep     bool
 	finished bool
 }
@@ -164,14 +168,15 @@ func Open(ctx context.Context, cfg Config) (*Executor, error) {
 		return nil, context.Cause(ctx)
 	}
 	pool.Lock()
-	defer pool.Unlock()
 	if pool.world {
+		pool.Unlock() // tasks may run before c.Open returns
 		c, err := theWorld()
 		if err != nil {
 			return nil, err
 		}
 		return c.Open(ctx, 0, cfg)
 	}
+	defer pool.Unlock()
 	return openPool(ctx, cfg)
 }
 
@@ -183,7 +188,7 @@ func openPool(ctx context.Context, cfg Config) (*Executor, error) {
 	if rankServes.Load() {
 		return nil, errors.New("mpi: a task cannot open the executor that runs it; use threads in tasks")
 	}
-	p, err := startPool(cfg)
+	p, err := startPool(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -209,44 +214,83 @@ func openPool(ctx context.Context, cfg Config) (*Executor, error) {
 	return ex, nil
 }
 
-// startPool is called with the pool locked, but for the goroutine that serve starts.
-func startPool(cfg Config) (*port, error) {
-	pool.start.Do(func() { pool.p, pool.spawned, pool.err = newPool(cfg.Workers) })
-	return pool.p, pool.err
+// startPool returns the port to the ranks when they are there, which need not be before
+// the program asks again. It is called with the pool locked.
+func startPool(ctx context.Context, cfg Config) (*port, error) {
+	launchPool(cfg)
+	patience := cmp.Or(max(cfg.StartTimeout, 0), startTimeout)
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-pool.started:
+		return pool.p, pool.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-late.C:
+		return nil, fmt.Errorf("%w within %v: parade.Open or parade.Serve should be the first thing that main does", errAbsent, patience)
+	}
+}
+
+var errAbsent = errors.New("mpi: some rank did not get to serving")
+
+// launchPool initialises MPI and meets the other ranks, behind the caller's back. It is
+// called with the pool locked.
+func launchPool(cfg Config) {
+	if pool.started != nil {
+		return
+	}
+	started := make(chan struct{})
+	pool.started = started
+	go func() {
+		pool.p, pool.spawned, pool.err = newPool(cfg)
+		close(started)
+	}()
 }
 
 // newPool makes the port to the ranks of the world or, when there is one rank only and
-// n workers are wanted, to ranks that MPI starts.
-func newPool(n int) (*port, handle, error) {
+// several workers are wanted, to ranks that MPI starts.
+func newPool(cfg Config) (*port, handle, error) {
 	e, err := theEngine()
 	if err != nil {
 		return nil, 0, err
 	}
-	if e.size == 1 && n > 1 {
+	if e.size == 1 && cfg.Workers > 1 {
+		n := cfg.Workers
+		if cfg.RootWorks {
+			n--
+		}
 		return spawnPool(e, n)
 	}
-	comm, err := e.duplicate(context.Background(), e.lib.commWorld)
+	c, err := e.duplicate(context.Background(), e.lib.commWorld, nil)
 	if err != nil {
 		return nil, 0, err
 	}
-	p := newPort(e, comm, e.rank, e.size, 0)
+	p := newPort(c, 0)
 	p.join(0, thisMember())
 	return p, 0, nil
 }
 
-// duplicate makes a communicator for a port. All ranks of comm call it.
-func (e *engine) duplicate(ctx context.Context, comm handle) (handle, error) {
+// duplicate makes a communicator for a port. All ranks of comm call it. When ctx ends
+// before the last has, late gets the communicator.
+func (e *engine) duplicate(ctx context.Context, comm handle, late func(*Comm)) (*Comm, error) {
 	r := new(request)
-	var err error
-	e.do(func() { err = e.lib.startDuplicate(r, comm) })
+	r.ended = func(err error) {
+		if err == nil {
+			e.late.Go(func() {
+				if c, err := newComm(e, handle(*r.comm)); err == nil {
+					late(c)
+				}
+			})
+		}
+	}
+	err := e.do(func() error { return e.lib.startDuplicate(r, comm) })
 	if err == nil {
 		err = e.waitFor(ctx, r)
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	e.do(func() { err = e.lib.returnErrors(handle(*r.comm)) })
-	return handle(*r.comm), err
+	return newComm(e, handle(*r.comm))
 }
 
 // closePool lets the ranks go with the last executor.
@@ -271,10 +315,11 @@ func finishPool() error {
 	}
 	e := pool.p.e
 	pool.p.close()
-	e.settle(finishPatience)
+	if err := e.settle(finishPatience); err != nil {
+		return err
+	}
 	if pool.spawned != 0 {
-		var err error
-		e.do(func() { err = errors.Join(e.lib.free(pool.p.comm), e.lib.leave(pool.spawned)) })
+		err := e.do(func() error { return errors.Join(e.lib.free(pool.p.comm), e.lib.leave(pool.spawned)) })
 		if err != nil {
 			return err
 		}
@@ -299,32 +344,44 @@ func Finalize() error {
 	switch {
 	case pool.finished:
 		return nil
+	case pool.open > 0:
+		return fmt.Errorf("mpi: Finalize while %d executors are open; close them first", pool.open)
 	case pool.world:
 		pool.finished = true
 		if engineValue == nil {
 			return nil
 		}
-		return engineValue.finalize()
-	case pool.open > 0:
-		return fmt.Errorf("mpi: Finalize while %d executors are open; close them first", pool.open)
-	case here.launched() && here.size != 1 && pool.serving:
-		// The other ranks wait for us, even if nobody has asked for them.
-		if _, err := startPool(Config{}); err != nil {
-			return nil //nolint:nilerr // there is nothing to finalise
+		if err := engineValue.settle(finishPatience); err != nil {
+			return err
 		}
-	case pool.p == nil:
+		engineValue.late.Wait()
+		return engineValue.finalize()
+	case pool.started == nil && !(here.launched() && here.size != 1 && pool.serving):
 		return nil
+	}
+	// The other ranks wait for us, even if nobody has asked for them.
+	switch _, err := startPool(context.Background(), Config{}); {
+	case errors.Is(err, errAbsent):
+		return err
+	case err != nil:
+		return nil //nolint:nilerr // there is nothing to finalise
 	}
 	return finishPool()
 }
 
 // settle returns when everything that was sent has left.
-func (e *engine) settle(patience time.Duration) {
-	for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Millisecond) {
+func (e *engine) settle(patience time.Duration) error {
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
 		left := 0
-		e.do(func() { left = len(e.sending) })
-		if left == 0 {
-			return
+		err := e.do(func() error {
+			left = len(e.sending)
+			return nil
+		})
+		switch {
+		case err != nil || left == 0:
+			return err
+		case time.Since(start) > patience:
+			return fmt.Errorf("mpi: %d messages were not taken within %v, so MPI cannot be finalised", left, patience)
 		}
 	}
 }
@@ -352,11 +409,11 @@ func Describe(ctx context.Context) (Setup, error) {
 	if pool.world {
 		return Setup{}, errors.New("mpi: Describe is for programs whose other ranks serve")
 	}
-	p, err := startPool(Config{})
+	p, err := startPool(ctx, Config{})
 	if err != nil {
 		return Setup{}, err
 	}
-	if err := p.awaitMembers(30*time.Second, ctx.Done()); err != nil {
+	if err := p.awaitMembers(startTimeout, ctx.Done()); err != nil {
 		return Setup{}, err
 	}
 	e := p.e
@@ -382,6 +439,9 @@ func Launched() (ranks int, ok bool) { return here.size, here.launched() }
 // fatal ends a rank that cannot serve. A launcher ends the others, too.
 func fatal(err error) {
 	fmt.Fprintf(os.Stderr, "parade: rank %d cannot serve: %v\n", here.rank, err)
+	if e := engineValue; e != nil {
+		_ = e.do(func() error { return e.lib.check("Abort", e.lib.abort.call(e.lib.commWorld, 1)) })
+	}
 	os.Exit(1)
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/parade-go/parade"
 )
 
 // controlTag is the tag of notes. Streams use the tags above: 2k from the root to a
@@ -65,17 +67,18 @@ type note struct {
 	Sizes    []int   `json:",omitempty"` // of the pieces of a broadcast
 }
 
-func newPort(e *engine, comm handle, rank, size, root int) *port {
+// newPort makes a port of a communicator that nothing else uses.
+func newPort(c *Comm, root int) *port {
 	p := &port{
-		e: e, comm: comm, rank: rank, size: size, root: root, streams: map[int]*stream{}, links: map[int]*link{}, away: map[int]bool{}, frozen: map[int]bool{},
-		members: make([]member, size), joined: make(chan struct{}), byes: make(chan int, 2*size),
+		e: c.e, comm: c.comm, rank: c.rank, size: c.size, root: root, streams: map[int]*stream{}, links: map[int]*link{}, away: map[int]bool{}, frozen: map[int]bool{},
+		members: make([]member, c.size), joined: make(chan struct{}), byes: make(chan int, 2*c.size),
 		finish: make(chan struct{}), gone: make(chan struct{}),
 	}
 	p.noted.L = &p.mu
 	p.handed.init()
 	p.sessions.p = p
 	go p.readNotes()
-	e.add(p)
+	p.e.add(p)
 	return p
 }
 
@@ -103,8 +106,7 @@ func (p *port) drop(a arrival) { _, _ = p.receive(a) }
 func (p *port) receive(a arrival) ([]byte, error) {
 	data := make([]byte, a.size)
 	r := new(request)
-	var err error
-	p.e.do(func() { err = p.e.lib.receive(r, data, a.message) })
+	err := p.e.do(func() error { return p.e.lib.receive(r, data, a.message) })
 	if err == nil {
 		err = p.e.await(r, nil)
 	}
@@ -141,10 +143,12 @@ func (p *port) send(to int, n note) {
 		panic(err) // it is a plain struct
 	}
 	r := &request{}
-	p.e.do(func() {
-		if p.e.lib.startSend(r, text, to, controlTag, p.comm) == nil {
+	_ = p.e.do(func() error {
+		err := p.e.lib.startSend(r, text, to, controlTag, p.comm)
+		if err == nil {
 			p.e.sending = append(p.e.sending, r)
 		}
+		return err
 	})
 	p.e.touch()
 }
@@ -196,7 +200,7 @@ func (p *port) act(from int, n note) {
 	case "drop": // root: nobody needs a broadcast any more
 		p.handed.drop(n.Session)
 	case "spoil": // root: do not wait for broadcasts
-		p.handed.spoil(errors.New(n.Error))
+		p.handed.spoil(fmt.Errorf("%w: %s", parade.ErrFrozen, n.Error))
 	case "left": // rank: it serves no more, its program goes on
 		p.left(from, n.Error)
 	case "finish": // root: that was all

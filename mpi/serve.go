@@ -3,6 +3,7 @@ package mpi
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -24,15 +25,14 @@ func serve() {
 	pool.Lock()
 	first := !pool.world && !pool.serving
 	pool.serving = pool.serving || first
+	if first && here.rank == 0 && !here.spawned && here.size != 1 {
+		// All ranks initialise MPI, or none: one alone would wait for ever. What
+		// goes wrong is said when somebody asks for the executor.
+		launchPool(Config{})
+	}
 	pool.Unlock()
 	switch {
-	case !first:
-	case here.rank == 0 && !here.spawned:
-		if here.size != 1 {
-			// All ranks initialise MPI, or none: one alone would wait for ever. What
-			// goes wrong is said when somebody asks for the executor.
-			go func() { _, _ = startPool(Config{}) }()
-		}
+	case !first, here.rank == 0 && !here.spawned:
 	default:
 		rankServes.Store(true)
 		if err := serveRank(); err != nil {
@@ -50,33 +50,24 @@ func serveRank() error {
 	}
 	prefix := fmt.Sprintf("[rank %d] ", e.rank)
 	var between handle
-	comm := handle(0)
+	var c *Comm
 	if here.spawned {
-		e.do(func() {
+		var all handle
+		err = e.do(func() (err error) {
 			var ok bool
 			if between, ok = e.lib.parent(); !ok {
-				err = fmt.Errorf("mpi: this process was spawned, but MPI knows of no parent")
-				return
+				return fmt.Errorf("mpi: this process was spawned, but MPI knows of no parent")
 			}
-			comm, err = e.lib.mergeWith(between, 1)
-			if err == nil {
-				err = e.lib.returnErrors(comm)
-			}
+			all, err = e.lib.mergeWith(between, 1)
+			return err
 		})
+		if err == nil {
+			c, err = newComm(e, all)
+		}
 		prefix = fmt.Sprintf("[rank %d] ", e.rank+1) // behind the parent
 	} else {
-		comm, err = e.duplicate(context.Background(), e.lib.commWorld)
+		c, err = e.duplicate(context.Background(), e.lib.commWorld, nil)
 	}
-	if err != nil {
-		return err
-	}
-	var rank, size int
-	e.do(func() {
-		rank, err = e.lib.rank(comm)
-		if err == nil {
-			size, err = e.lib.size(comm)
-		}
-	})
 	if err != nil {
 		return err
 	}
@@ -84,16 +75,16 @@ func serveRank() error {
 	if err != nil {
 		return err
 	}
-	p := newPort(e, comm, rank, size, 0)
+	p := newPort(c, 0)
 	p.announce()
 	<-p.finish
-	p.leave()
+	err = p.leave()
 	restore()
+	if err != nil {
+		return err
+	}
 	if between != 0 {
-		e.do(func() { err = e.lib.free(comm) })
-		if err == nil {
-			e.do(func() { err = e.lib.leave(between) })
-		}
+		err := e.do(func() error { return errors.Join(e.lib.free(c.comm), e.lib.leave(between)) })
 		if err != nil {
 			return err
 		}
@@ -102,11 +93,12 @@ func serveRank() error {
 }
 
 // leave ends what a rank does for a port.
-func (p *port) leave() {
+func (p *port) leave() error {
 	p.sessions.endAll()
 	p.send(p.root, note{Op: "bye"})
-	p.e.settle(time.Second)
+	err := p.e.settle(finishPatience)
 	p.close()
+	return err
 }
 
 // prefixOutput has what Go code of this process prints appear as whole lines with a

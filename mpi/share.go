@@ -1,8 +1,10 @@
 package mpi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -13,93 +15,104 @@ type shared struct {
 	order sync.Mutex // held by the root while it starts one
 
 	mu      sync.Mutex
-	changed sync.Cond
-	last    int
+	last    int // the latest that a note was about
 	entries map[int]*handout
-	broken  error // why what is under way may never arrive
+	broken  error         // why what is under way may never arrive
+	spoiled chan struct{} // closed once broken is set
 }
 
-// handout is one bound argument at one rank.
+// handout is one bound argument at one rank, from when it is first mentioned.
 type handout struct {
 	memory []byte
-	done   chan struct{}
-	err    error // set before done is closed
+	err    error
+	done   chan struct{} // closed when memory or err is there to stay
 }
 
 func (s *shared) init() {
-	s.changed.L = &s.mu
 	s.entries = map[int]*handout{}
+	s.spoiled = make(chan struct{})
+}
+
+// entry is a bound argument, and is called with s locked.
+func (s *shared) entry(id int) *handout {
+	h := s.entries[id]
+	if h == nil {
+		h = &handout{done: make(chan struct{})}
+		s.entries[id] = h
+	}
+	return h
 }
 
 // send starts to send the chunks to all ranks of the port. They must not change before
-// release is called. ok is false when they have to go another way.
+// release has returned. ok is false when they have to go another way.
 func (s *shared) send(p *port, chunks [][]byte, rootWorks bool) (tag uint64, release func(), ok bool) {
 	s.order.Lock()
 	defer s.order.Unlock()
-	s.mu.Lock()
-	s.last++
-	id := s.last
-	broken := s.broken
-	s.mu.Unlock()
-	if broken != nil {
+	if s.isBroken() {
 		return 0, nil, false
 	}
-	pieces := piecesOf(chunks)
-	n := note{Op: "share", Session: id}
+	pieces := piecesOf(chunks, largestMessage)
+	n := note{Op: "share"}
 	for _, piece := range pieces {
 		n.Sizes = append(n.Sizes, len(piece))
 	}
-	p.toOthers(n)
-	h := &handout{done: make(chan struct{})}
+	s.mu.Lock()
+	s.last++
+	n.Session = s.last
 	if rootWorks {
-		whole := newMemory(n.Sizes)
+		h := s.entry(n.Session)
+		h.memory = newMemory(n.Sizes)
 		at := 0
 		for _, piece := range pieces {
-			at += copy(whole[at:], piece)
+			at += copy(h.memory[at:], piece)
 		}
-		h.memory = whole
 		close(h.done)
-		s.add(id, h)
 	}
-	requests, err := p.broadcast(pieces)
-	go func() {
-		for _, r := range requests {
-			_ = p.e.await(r, p.gone)
+	s.mu.Unlock()
+	p.toOthers(n)
+	sent := make(chan struct{})
+	p.broadcast(pieces, func(err error) {
+		if err != nil {
+			p.fail(err)
 		}
-	}()
+		close(sent)
+	})
 	release = func() {
-		s.drop(id)
-		p.toOthers(note{Op: "drop", Session: id})
+		select { // MPI reads the chunks until then
+		case <-sent:
+		case <-s.spoiled:
+		case <-p.gone:
+		}
+		s.drop(n.Session)
+		p.toOthers(note{Op: "drop", Session: n.Session})
 	}
-	if err != nil {
-		p.fail(err)
-	}
-	return uint64(id), release, err == nil
+	return uint64(n.Session), release, true
 }
 
-// piecesOf puts small chunks together, and cuts what is too large for one message.
-func piecesOf(chunks [][]byte) [][]byte {
+// piecesOf puts small chunks together, up to a message of that many bytes, and cuts
+// what is larger.
+func piecesOf(chunks [][]byte, message int) [][]byte {
 	const small = 1 << 20
 	var pieces [][]byte
 	var run []byte
-	for _, c := range chunks {
-		if len(c) < small {
-			run = append(run, c...)
-			continue
-		}
+	flush := func() {
 		if len(run) > 0 {
 			pieces = append(pieces, run)
 			run = nil
 		}
-		for len(c) > 0 {
-			n := min(len(c), largestMessage)
-			pieces = append(pieces, c[:n])
-			c = c[n:]
+	}
+	for _, c := range chunks {
+		if len(c) >= small {
+			flush()
+			pieces = slices.AppendSeq(pieces, slices.Chunk(c, message))
+			continue
 		}
+		if len(run)+len(c) > message {
+			flush()
+		}
+		run = append(run, c...)
 	}
-	if len(run) > 0 {
-		pieces = append(pieces, run)
-	}
+	flush()
 	return pieces
 }
 
@@ -111,42 +124,52 @@ func (p *port) toOthers(n note) {
 	}
 }
 
-func (p *port) broadcast(pieces [][]byte) (requests []*request, err error) {
-	p.e.do(func() {
-		for _, piece := range pieces {
-			r := new(request)
-			if err = p.e.lib.startBroadcast(r, piece, p.root, p.comm); err != nil {
-				return
+// broadcast starts to send the pieces, or to receive them. When all have gone through, or
+// one has failed, the poller calls ended, once.
+func (p *port) broadcast(pieces [][]byte, ended func(error)) {
+	err := p.e.do(func() error {
+		left := len(pieces)
+		var failed error
+		one := func(err error) {
+			failed = cmp.Or(failed, err)
+			if left--; left == 0 {
+				ended(failed)
 			}
-			requests = append(requests, r)
 		}
+		for i, piece := range pieces {
+			r := &request{ended: one}
+			if err := p.e.lib.startBroadcast(r, piece, p.root, p.comm); err != nil {
+				left -= len(pieces) - i - 1
+				one(err)
+				return nil
+			}
+			p.e.sending = append(p.e.sending, r)
+		}
+		return nil
 	})
+	if err != nil {
+		ended(err)
+	}
 	p.e.touch()
-	return requests, err
 }
 
 // receive takes part in a broadcast that the root has started.
 func (s *shared) receive(p *port, n note) {
-	h := &handout{memory: newMemory(n.Sizes), done: make(chan struct{})}
+	memory := newMemory(n.Sizes)
 	var pieces [][]byte
-	rest := h.memory
+	rest := memory
 	for _, size := range n.Sizes {
 		pieces = append(pieces, rest[:size:size])
 		rest = rest[size:]
 	}
-	requests, err := p.broadcast(pieces)
-	s.add(n.Session, h)
-	go func() {
-		for _, r := range requests {
-			if err == nil {
-				err = p.e.await(r, p.gone)
-			} else {
-				p.e.abandon(r)
-			}
-		}
-		h.err = err
+	s.mu.Lock()
+	s.last = n.Session
+	h := s.entry(n.Session)
+	s.mu.Unlock()
+	p.broadcast(pieces, func(err error) {
+		h.memory, h.err = memory, err
 		close(h.done)
-	}()
+	})
 }
 
 // newMemory allocates what the pieces take together, aligned for values to be viewed
@@ -162,14 +185,6 @@ func newMemory(sizes []int) []byte {
 	return m[skip : skip+n : skip+n]
 }
 
-func (s *shared) add(id int, h *handout) {
-	s.mu.Lock()
-	s.entries[id] = h
-	s.last = max(s.last, id)
-	s.mu.Unlock()
-	s.changed.Broadcast()
-}
-
 func (s *shared) drop(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,54 +195,40 @@ func (s *shared) drop(id int) {
 // passes them on has frozen.
 func (s *shared) spoil(err error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.broken == nil {
 		s.broken = err
+		close(s.spoiled)
 	}
-	for _, h := range s.entries {
-		go func() {
-			select {
-			case <-h.done:
-			default:
-				s.changed.Broadcast()
-			}
-		}()
-	}
-	s.mu.Unlock()
-	s.changed.Broadcast()
 }
 
-// segment returns a bound argument when it has arrived. The note of it was sent before
-// the job that asks.
-func (s *shared) segment(tag uint64, size int, closed <-chan struct{}) ([]byte, func(), error) {
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() { // a condition cannot wait for a channel
-		select {
-		case <-closed:
-			s.changed.Broadcast()
-		case <-stop:
-		}
-	}()
+func (s *shared) isBroken() bool {
 	s.mu.Lock()
-	var h *handout
-	for {
-		if h = s.entries[int(tag)]; h != nil || s.broken != nil || isClosed(closed) || s.last > int(tag) {
-			break
-		}
-		s.changed.Wait()
-	}
-	broken := s.broken
-	s.mu.Unlock()
-	switch {
-	case h == nil && broken != nil:
-		return nil, nil, broken
-	case h == nil:
+	defer s.mu.Unlock()
+	return s.broken != nil
+}
+
+// segment returns a bound argument when it has arrived. The job that asks may come before
+// the note of it.
+func (s *shared) segment(tag uint64, size int, closed <-chan struct{}) ([]byte, func(), error) {
+	s.mu.Lock()
+	h := s.entries[int(tag)]
+	if h == nil && int(tag) <= s.last {
+		s.mu.Unlock()
 		return nil, nil, errors.New("mpi: the bound argument has been dropped")
 	}
+	h = s.entry(int(tag))
+	s.mu.Unlock()
 	select {
 	case <-h.done:
-	case <-closed:
-		return nil, nil, errGivenUp
+	default:
+		select {
+		case <-h.done:
+		case <-closed:
+			return nil, nil, errGivenUp
+		case <-s.spoiled:
+			return nil, nil, s.broken
+		}
 	}
 	if h.err != nil {
 		return nil, nil, h.err
@@ -236,13 +237,4 @@ func (s *shared) segment(tag uint64, size int, closed <-chan struct{}) ([]byte, 
 		return nil, nil, fmt.Errorf("mpi: a bound argument of %d bytes arrived as %d", size, len(h.memory))
 	}
 	return h.memory[:size:size], func() {}, nil
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }

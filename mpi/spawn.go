@@ -30,23 +30,19 @@ func spawnPool(e *engine, n int) (*port, handle, error) {
 	if dir, err := os.Getwd(); err == nil {
 		info["wdir"] = dir
 	}
-	var comm, between handle
-	rank, size := 0, 0
-	e.do(func() {
-		if comm, between, err = e.lib.spawnWorkers(program, os.Args[1:], n, info); err != nil {
-			return
-		}
-		if err = e.lib.returnErrors(comm); err != nil {
-			return
-		}
-		if rank, err = e.lib.rank(comm); err == nil {
-			size, err = e.lib.size(comm)
-		}
+	var all, between handle
+	err = e.do(func() (err error) {
+		all, between, err = e.lib.spawnWorkers(program, os.Args[1:], n, info)
+		return err
 	})
+	var c *Comm
+	if err == nil {
+		c, err = newComm(e, all)
+	}
 	if err != nil {
 		return nil, 0, &SpawnError{Workers: n, Library: e.lib.maker.String(), Err: err}
 	}
-	p := newPort(e, comm, rank, size, 0)
+	p := newPort(c, 0)
 	p.join(0, thisMember())
 	return p, between, nil
 }

@@ -140,21 +140,22 @@ func (s *stream) Read(p []byte) (int, error) {
 func (s *stream) receive(batch []arrival, p []byte) (err error) {
 	e := s.p.e
 	var waiting []*request
-	e.do(func() {
+	err = e.do(func() (err error) {
 		for _, a := range batch {
 			r := new(request)
 			if err = e.lib.receive(r, p[:a.size], a.message); err != nil {
-				return
+				return err
 			}
 			p = p[a.size:]
 			var done bool
 			if done, err = e.lib.done(r); err != nil {
-				return
+				return err
 			}
 			if !done {
 				waiting = append(waiting, r)
 			}
 		}
+		return nil
 	})
 	for _, r := range waiting {
 		if err == nil {
@@ -181,8 +182,10 @@ func (s *stream) Write(chunks [][]byte) error {
 	default:
 	}
 	var large []*request
-	var err error
-	e.do(func() { large, err = s.send(chunks) })
+	err := e.do(func() (err error) {
+		large, err = s.send(chunks)
+		return err
+	})
 	e.touch()
 	for _, r := range large {
 		if err == nil {
@@ -216,7 +219,7 @@ func (s *stream) send(chunks [][]byte) (large []*request, err error) {
 			return err
 		}
 		s.onWay.Add(size)
-		r.ended = func() { s.onWay.Add(-size) }
+		r.ended = func(error) { s.onWay.Add(-size) }
 		e.sending = append(e.sending, r)
 		return nil
 	}
