@@ -7,7 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +27,16 @@ var nested = parade.Func("mpi.nested", func(v int) (int, error) {
 		return 0, err
 	}
 	return v, ex.Close()
+})
+
+// lasting runs until its context ends, and leaves files that say so.
+var lasting = parade.FuncContext("mpi.lasting", func(ctx context.Context, v int) (int, error) {
+	file := filepath.Join(os.Getenv(dirVariable), strconv.Itoa(v))
+	if err := os.WriteFile(file+".began", nil, 0o600); err != nil {
+		return 0, err
+	}
+	<-ctx.Done()
+	return 0, errors.Join(context.Cause(ctx), os.WriteFile(file+".ended", nil, 0o600))
 })
 
 func init() {
@@ -132,6 +147,17 @@ func init() {
 		fmt.Println(world.Recv(ctx, p, 0, 5), string(p))
 		return mpi.Finalize()
 	}
+	roles["lasting"] = func() error {
+		parade.Serve()
+		heeding, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		ex, err := parade.Open(ctx, "mpi")
+		if err != nil {
+			return err
+		}
+		_, err = parade.Map(heeding, ex, lasting, []int{1, 2}, parade.BatchSize(1))
+		return errors.Join(err, ex.Close())
+	}
 	roles["all of two"] = func() error {
 		parade.Serve()
 		ex, err := parade.Open(ctx, "mpi:2,all")
@@ -175,4 +201,46 @@ func TestSpawnForRoot(t *testing.T) {
 			t.Error(o)
 		}
 	})
+}
+
+// What ends mpiexec ends the tasks, which end what they have started.
+func TestSignals(t *testing.T) {
+	if os.Getenv(suiteVariable) != "" {
+		return
+	}
+	each(t, func(t *testing.T, f flavour) {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+			t.Run(sig.String(), func(t *testing.T) {
+				dir := t.TempDir()
+				self, err := os.Executable()
+				if err != nil {
+					t.Fatal(err)
+				}
+				cmd := exec.CommandContext(t.Context(), f.mpiexec, "-n", "3", self)
+				cmd.Env = environment(roleVariable+"=lasting", dirVariable+"="+dir)
+				cmd.WaitDelay = 20 * time.Second
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				awaitFiles(t, dir, "*.began")
+				if err := cmd.Process.Signal(sig); err != nil {
+					t.Error(err)
+				}
+				awaitFiles(t, dir, "*.ended")
+				_ = cmd.Wait() // MPICH's has status 0 after Ctrl-C, whatever the ranks return
+			})
+		}
+	})
+}
+
+// awaitFiles returns when both tasks have left a file.
+func awaitFiles(t *testing.T, dir, pattern string) {
+	t.Helper()
+	var names []string
+	for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(10 * time.Millisecond) {
+		if names, _ = filepath.Glob(filepath.Join(dir, pattern)); len(names) == 2 {
+			return
+		}
+	}
+	t.Errorf("%s: %v", pattern, names)
 }

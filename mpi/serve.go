@@ -8,8 +8,10 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -76,8 +78,12 @@ func serveRank() error {
 		return err
 	}
 	p := newPort(c, 0)
+	// Children of this process must not inherit that signals are ignored: they are
+	// taken, and what is a Ctrl-C for rank 0 to act on is nothing here.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	p.announce()
-	<-p.finish
+	p.serveUntil(signals)
 	err = p.leave()
 	restore()
 	if err != nil {
@@ -90,6 +96,33 @@ func serveRank() error {
 		}
 	}
 	return e.finalize()
+}
+
+// terminated is how long a rank that was told to end waits for rank 0, which may have
+// been told so, too, and be about to end all ranks in order.
+const terminated = 2 * time.Second
+
+// serveUntil returns when rank 0 lets this rank go. SIGTERM ends the tasks here, and with
+// them the commands that they have started, and soon the process.
+func (p *port) serveUntil(signals <-chan os.Signal) {
+	for {
+		select {
+		case <-p.finish:
+			return
+		case s := <-signals:
+			if s != syscall.SIGTERM {
+				continue
+			}
+		}
+		break
+	}
+	p.send(p.root, note{Op: "left", Error: "it was told to end by SIGTERM"})
+	p.sessions.endAll()
+	select {
+	case <-p.finish:
+	case <-time.After(terminated):
+		os.Exit(128 + int(syscall.SIGTERM))
+	}
 }
 
 // leave ends what a rank does for a port.

@@ -265,6 +265,9 @@ type link struct {
 func (l *link) Name() string { return l.p.name(l.rank) }
 func (l *link) Number() int  { return l.number }
 
+// Shared says whether no rank has frozen that may keep broadcasts from arriving.
+func (l *link) Shared() bool { return !l.p.handed.isBroken() }
+
 // FlushSize lets two inputs of 8 MB be on their way while a third is computed.
 func (l *link) FlushSize() int { return 12 << 20 }
 
