@@ -83,6 +83,11 @@ type Link interface {
 	End(cause error) (*Status, error)
 }
 
+// sharedLink is a link of an executor that shares bound arguments.
+type sharedLink interface {
+	Shared() bool // whether what Share has sent still arrives
+}
+
 // segmentLink is a link whose worker shares memory with this process.
 type segmentLink interface {
 	SendSegment(s *shm.Segment, tag uint64) error
@@ -258,16 +263,22 @@ func (j *Job) leave() error {
 
 // admit lets workers see a job.
 func (d *Dispatcher) admit(run *dispatch) error {
+	refusal := d.enter(run)
+	if refusal != nil {
+		run.release()
+	}
+	return refusal
+}
+
+func (d *Dispatcher) enter(run *dispatch) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || d.failure != nil {
-		run.release()
-		if d.closed {
-			return ErrClosed
-		}
+	switch {
+	case d.closed:
+		return ErrClosed
+	case d.failure != nil:
 		return d.failure
-	}
-	if run.dismissed {
+	case run.dismissed:
 		return nil
 	}
 	d.lastJob++
@@ -312,15 +323,17 @@ func remove[T comparable](list *atomic.Pointer[[]T], item T) {
 
 func (run *dispatch) release() {
 	run.mu.Lock()
+	segment, shared := run.segment, run.shared
+	run.segment, run.shared = nil, nil
+	run.mu.Unlock()
+	if segment != nil {
+		_ = segment.Close()
+	}
+	if shared != nil {
+		shared.release() // may wait, also for a worker to be found frozen
+	}
+	run.mu.Lock()
 	defer run.mu.Unlock()
-	if run.segment != nil {
-		_ = run.segment.Close()
-		run.segment = nil
-	}
-	if run.shared != nil {
-		run.shared.release()
-		run.shared = nil
-	}
 	run.bound.Reset()
 }
 

@@ -384,7 +384,10 @@ func (r *remote) appendJob(buf *wire.Buffer, run *dispatch) error {
 	var size int
 	if mode == boundSegment {
 		sharer, ok := r.link.(segmentLink)
+		receiver, _ := r.link.(sharedLink)
 		switch {
+		case run.shared != nil && receiver != nil && !receiver.Shared():
+			mode = boundInline
 		case run.shared != nil:
 			tag, size = run.shared.tag, run.shared.size
 		case run.segment == nil: // the job has ended; its batches no longer count

@@ -2,6 +2,7 @@ package parade
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -190,7 +191,9 @@ func (s *server) work() {
 			switch {
 			case m.run == nil: // of a job that has ended
 			case m.Kind == frameJob:
-				s.open(m, &rd)
+				if !s.open(m, &rd) {
+					return
+				}
 			case m.Kind == frameBatch, m.Kind == frameShelved:
 				if !s.execute(l, m, &rd) {
 					return
@@ -205,15 +208,22 @@ func (s *server) work() {
 	}
 }
 
-func (s *server) open(m message, rd *wire.Reader) {
+// open makes a job known. It is false when this worker asks to be replaced: a frozen one
+// keeps it from getting the bound argument, and its successor gets that in another way.
+func (s *server) open(m message, rd *wire.Reader) bool {
 	run := m.run
 	settings := decodeRun(rd)
 	settings.ctx = run.ctx
 	run.run = settings
 	run.factory, run.err = s.factory(m, rd)
-	if run.err != nil {
+	switch {
+	case errors.Is(run.err, ErrFrozen):
+		s.giveUp()
+		return false
+	case run.err != nil:
 		s.refuse(m, run.err)
 	}
+	return true
 }
 
 // refuse says why a job cannot be run here.

@@ -83,7 +83,7 @@ func (ex *Executor) start(number, rank int) {
 	p.links[id] = l
 	p.mu.Unlock()
 	l.stream = p.newStream(rank, 2*id, 2*id+1)
-	p.send(rank, note{Op: "open", Session: id, Name: p.name(rank), Number: number, Threads: ex.info.Threads, Children: ex.cfg.Children})
+	p.send(rank, note{Op: "open", Session: id, Name: p.name(rank), Number: number, Threads: p.threadsOf(rank), Children: ex.cfg.Children})
 	ex.dispatcher.Add(l)
 }
 
@@ -109,8 +109,6 @@ func (ex *Executor) gone(l parade.Link, ready bool, err error) {
 	const maxEarlyEnds = 3
 	if errors.Is(err, parade.ErrFrozen) && !ex.cfg.Children {
 		slog.Warn("mpi: a rank is frozen; its tasks run elsewhere", "rank", l.(*link).rank, "error", err)
-		ex.p.handed.spoil(err)
-		ex.p.toOthers(note{Op: "spoil", Error: err.Error()})
 	}
 	ex.mu.Lock()
 	if ex.failures++; ready {

@@ -39,6 +39,20 @@ var lasting = parade.FuncContext("mpi.lasting", func(ctx context.Context, v int)
 	return 0, errors.Join(context.Cause(ctx), os.WriteFile(file+".ended", nil, 0o600))
 })
 
+// freezeSoon has ranks 1 and 2 stopped once they have answered, and the tasks take long
+// enough for each rank to get one.
+var freezeSoon = parade.FuncContext("mpi.freeze-soon", func(ctx context.Context, v int) (int, error) {
+	task, _ := parade.TaskOf(ctx)
+	if !strings.HasPrefix(task.Worker, "rank 3 ") {
+		kill := exec.Command("sh", "-c", fmt.Sprintf("sleep 0.4; kill -STOP %d", os.Getpid()))
+		if err := kill.Start(); err != nil {
+			return 0, err
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	return v, nil
+})
+
 func init() {
 	ctx := context.Background()
 	roles["broadcast given up"] = func() error {
@@ -158,6 +172,23 @@ func init() {
 		_, err = parade.Map(heeding, ex, lasting, []int{1, 2}, parade.BatchSize(1))
 		return errors.Join(err, ex.Close())
 	}
+	// Ranks 1 and 2 freeze, unnoticed at first, and should pass on what rank 3 waits for.
+	roles["frozen before a broadcast"] = func() error {
+		parade.Serve()
+		ex, err := mpi.Open(ctx, mpi.Config{Heartbeat: 100 * time.Millisecond, Missed: 10})
+		if err != nil {
+			return err
+		}
+		if _, err := parade.Map(ctx, ex, freezeSoon, make([]int, 3), parade.BatchSize(1)); err != nil {
+			return err
+		}
+		time.Sleep(500 * time.Millisecond)
+		v := make([]float64, 4<<20)
+		v[1] = 7
+		out, err := parade.Map(ctx, ex, parade.Bind(large, v), []int{1, 1, 1, 1}, parade.BatchSize(1))
+		fmt.Println(out, err)
+		return ex.Close()
+	}
 	roles["all of two"] = func() error {
 		parade.Serve()
 		ex, err := parade.Open(ctx, "mpi:2,all")
@@ -243,4 +274,22 @@ func awaitFiles(t *testing.T, dir, pattern string) {
 		}
 	}
 	t.Errorf("%s: %v", pattern, names)
+}
+
+// A rank that should pass a bound argument on freezes: the others get it all the same.
+func TestFrozenBeforeBroadcast(t *testing.T) {
+	if os.Getenv(suiteVariable) != "" {
+		return
+	}
+	each(t, func(t *testing.T, f flavour) {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As in TestFrozen, mpiexec may hang in the end.
+		o := tryRun(t, 15*time.Second, environment(roleVariable+"=frozen before a broadcast"), f.mpiexec, "-n", "4", self)
+		if !strings.Contains(o.stdout, "[7 7 7 7] <nil>") {
+			t.Error(o)
+		}
+	})
 }

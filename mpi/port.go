@@ -243,6 +243,7 @@ func (p *port) left(rank int, why string) {
 	}
 	p.away[rank] = true
 	p.mu.Unlock()
+	p.spoil(fmt.Errorf("mpi: %s serves no more: %s", p.name(rank), why))
 	for _, l := range links {
 		l.hasEnded(note{Error: why})
 	}

@@ -323,6 +323,9 @@ func (l *link) End(cause error) (*parade.Status, error) {
 			patience = 0 // it cannot answer
 		}
 		l.p.mu.Unlock()
+		if n.Frozen && !l.e.cfg.Children {
+			l.p.spoil(cause)
+		}
 		select {
 		case <-l.ended:
 		case <-time.After(patience):

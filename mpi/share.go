@@ -192,7 +192,7 @@ func (s *shared) drop(id int) {
 }
 
 // spoil ends waiting for broadcasts that cannot be relied on any more: a rank that
-// passes them on has frozen.
+// passes them on has frozen or left.
 func (s *shared) spoil(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,6 +200,12 @@ func (s *shared) spoil(err error) {
 		s.broken = err
 		close(s.spoiled)
 	}
+}
+
+// spoil is called at the root, for all ranks.
+func (p *port) spoil(err error) {
+	p.handed.spoil(err)
+	p.toOthers(note{Op: "spoil", Error: err.Error()})
 }
 
 func (s *shared) isBroken() bool {
