@@ -68,10 +68,14 @@ func (l *library) text() string {
 // looked for.
 type LibraryError struct {
 	Launcher string   // that started this process, "" without one
+	Named    bool     // EnvLibrary names the file, and no other is looked for
 	Tried    []string // each file with the reason why not
 }
 
 func (e *LibraryError) Error() string {
+	if e.Named {
+		return fmt.Sprintf("mpi: the library that %s names does not load: %s", EnvLibrary, strings.Join(e.Tried, ", "))
+	}
 	suits := ""
 	if e.Launcher != "" {
 		suits = " that suits " + e.Launcher
@@ -80,8 +84,13 @@ func (e *LibraryError) Error() string {
 		suits, EnvLibrary, strings.Join(e.Tried, "\n\t"))
 }
 
-// Unwrap is [errors.ErrUnsupported]: there is no MPI on this machine.
-func (e *LibraryError) Unwrap() error { return errors.ErrUnsupported }
+// Unwrap is [errors.ErrUnsupported], there is no MPI on this machine, or nil if Named.
+func (e *LibraryError) Unwrap() error {
+	if e.Named {
+		return nil
+	}
+	return errors.ErrUnsupported
+}
 
 // check makes an error of what a call has returned.
 func (l *library) check(call string, code int) error {

@@ -17,7 +17,7 @@ func load(l launch) (*library, error) {
 	if file := os.Getenv(EnvLibrary); file != "" {
 		files, chosen = []string{file}, true
 	}
-	missing := &LibraryError{Launcher: l.by}
+	missing := &LibraryError{Launcher: l.by, Named: chosen}
 	for _, file := range files {
 		lib, err := open(file)
 		if err == nil && !chosen && l.suits != 0 && lib.maker != 0 && lib.maker != l.suits {

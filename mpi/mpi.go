@@ -64,7 +64,7 @@ const (
 func init() {
 	parade.Register("mpi", parade.Driver{
 		Open: func(ctx context.Context, arg string) (parade.Executor, error) {
-			cfg, err := parseConfig(arg)
+			cfg, err := ParseConfig(arg)
 			if err != nil {
 				return nil, err
 			}
@@ -113,8 +113,9 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// parseConfig reads what follows "mpi:".
-func parseConfig(arg string) (Config, error) {
+// ParseConfig reads what follows "mpi:" in an executor's string: "", or words such as 4, all
+// and children with commas between them. The error says what else there is.
+func ParseConfig(arg string) (Config, error) {
 	var cfg Config
 	if arg == "" {
 		return cfg, nil
@@ -133,13 +134,6 @@ func parseConfig(arg string) (Config, error) {
 		}
 	}
 	return cfg, nil
-}
-
-// CheckSpec returns an error when what follows "mpi:" in an executor's string makes no
-// sense.
-func CheckSpec(arg string) error {
-	_, err := parseConfig(arg)
-	return err
 }
 
 // pool is the ranks that serve this program, and who uses them.

@@ -344,7 +344,7 @@ func TestRoles(t *testing.T) {
 			{role: "large", ranks: 4, out: []string{"sent 1.0 times"}},
 			{role: "tutorial", ranks: 2, env: []string{mpi.EnvThreads + "=funneled"}, out: []string{"8 executors agree"}},
 			{role: "tutorial", ranks: 1, out: []string{"8 executors agree", "one rank, which computes by itself"}},
-			{role: "large", ranks: 2, fails: true, env: []string{mpi.EnvLibrary + "=/nowhere/libmpi.so"}, out: []string{"/nowhere/libmpi.so: ", "rank 1 cannot serve"}},
+			{role: "large", ranks: 2, fails: true, env: []string{mpi.EnvLibrary + "=/nowhere/libmpi.so"}, out: []string{"names does not load: /nowhere/libmpi.so: ", "rank 1 cannot serve"}},
 		} {
 			t.Run(fmt.Sprintf("%s of %d", w.role, w.ranks), func(t *testing.T) { w.check(t, f) })
 		}

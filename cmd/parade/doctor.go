@@ -267,7 +267,7 @@ func tryExecutor(ctx context.Context, kind string, open func(context.Context) (p
 		}
 		var missing *mpi.LibraryError
 		if errors.As(err, &missing) {
-			c.Value, c.Remark = "no library found", "see below"
+			c.Value, c.Remark, c.broken = "no library found", "see below", missing.Named
 		}
 		return c
 	}
@@ -304,6 +304,9 @@ func checkMPI(ctx context.Context) []check {
 			Section: section, Check: "MPI library", Status: statusMissing, Value: "not found",
 			Remark: mpi.EnvLibrary + "=file names one; Debian, Ubuntu: apt-get install openmpi-bin, or mpich",
 		}}
+		if missing.Named {
+			all[0].Remark = mpi.EnvLibrary + " names a file that does not load"
+		}
 		for _, tried := range missing.Tried {
 			file, why, _ := strings.Cut(tried, ": ")
 			all = append(all, check{Section: section, Check: file, Status: statusMissing, Value: "not loaded", Remark: why})

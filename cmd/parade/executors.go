@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/parade-go/parade"
@@ -49,7 +48,7 @@ func checkExecutors(specs []string) error {
 			return usagef("--on %s: named twice", spec)
 		}
 		if kind == "mpi" {
-			if err := mpi.CheckSpec(arg); err != nil || arg == "" && strings.Contains(spec, ":") {
+			if _, err := mpi.ParseConfig(arg); err != nil || arg == "" && strings.Contains(spec, ":") {
 				return usagef("--on %s: write mpi, mpi:4, mpi:all (rank 0 works, too) or mpi:children (tasks run in children of the ranks)", spec)
 			}
 			continue
@@ -87,18 +86,13 @@ func checkJobs(spec string, n int) error {
 
 // mpiWorkers is how many workers what follows "mpi:" comes to.
 func mpiWorkers(arg string) int {
-	n, all := 0, false
-	for word := range strings.SplitSeq(arg, ",") {
-		if k, err := strconv.Atoi(word); err == nil {
-			n = k
-		}
-		all = all || word == "all"
+	cfg, err := mpi.ParseConfig(arg)
+	if err == nil && cfg.Workers > 0 {
+		return cfg.Workers
 	}
-	if n == 0 {
-		n, _ = mpi.Launched()
-		if !all {
-			n--
-		}
+	n, _ := mpi.Launched()
+	if !cfg.RootWorks {
+		n--
 	}
 	return max(1, n)
 }
