@@ -72,9 +72,13 @@ type Engine struct {
 }
 
 // Connect connects to a cluster. It returns once the engines are known that are there
-// now; there may be none yet.
+// now; there may be none yet. The program must import package process, which serves in
+// the engines' children.
 func Connect(ctx context.Context, conn Connection) (*Client, error) {
 	parade.Serve()
+	if err := runnable(); err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}

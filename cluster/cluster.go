@@ -2,13 +2,15 @@
 // connection. Importing it makes "cluster:NAME" known to [parade.Open]:
 //
 //	import _ "github.com/parade-go/parade/cluster"
+//	import _ "github.com/parade-go/parade/process" // serves in the engines' children
 //
 //	ex, err := parade.Open(ctx, "cluster:lab")     // as started by "parade cluster start"
 //	defer ex.Close()
 //	results, err := parade.Map(ctx, ex, fn, inputs)
 //
 // Engines run this very program: its executable travels once, by content hash, and a
-// child of the engine runs main up to parade.Open or parade.Serve. Tasks wait in a
+// child of the engine runs main up to parade.Open or parade.Serve, where package process
+// takes over; without it there is no connection. Tasks wait in a
 // stream of NATS JetStream, which engines pull from; an engine that is lost, or a
 // controller that is started again, costs no task and no result.
 //
@@ -20,6 +22,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"slices"
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster/internal/access"
@@ -27,6 +31,9 @@ import (
 
 func init() {
 	parade.Register("cluster", parade.Driver{Open: func(ctx context.Context, name string) (parade.Executor, error) {
+		if err := runnable(); err != nil {
+			return nil, err
+		}
 		if name == "" {
 			name = "default"
 		}
@@ -40,6 +47,28 @@ func init() {
 		}
 		return &View{client: c, owns: true}, nil
 	}})
+}
+
+// workerVariable is set in a process that an engine has started, until package process
+// has seen it.
+const workerVariable = "PARADE_WORKER"
+
+// runnable says why engines could not run this program. Without package process nothing
+// serves in their children: each would run all of main, and submit its jobs again.
+func runnable() error {
+	if worker := os.Getenv(workerVariable); worker != "" {
+		return fmt.Errorf("cluster: this process is the worker %s of an engine and must not use a cluster itself; have main come to parade.Open or parade.Serve first, and %s", worker, importProcess)
+	}
+	return servable(parade.Kinds())
+}
+
+const importProcess = `import _ "github.com/parade-go/parade/process"`
+
+func servable(kinds []string) error {
+	if !slices.Contains(kinds, "processes") {
+		return fmt.Errorf("cluster: nothing in this program could serve in the engines' child processes: %s", importProcess)
+	}
+	return nil
 }
 
 // Connection is what a process needs to reach a cluster. It has a secret.

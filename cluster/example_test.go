@@ -6,6 +6,7 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster"
+	_ "github.com/parade-go/parade/process" // serves in the engines' children
 )
 
 // A cluster that was started with "parade cluster start lab" is found by its name.

@@ -18,6 +18,7 @@ import (
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/internal/queue"
+	_ "github.com/parade-go/parade/process"
 	"go.uber.org/goleak"
 )
 
