@@ -113,6 +113,9 @@ func (p *pool) relay(key relayKey, m queue.Message) (*relay, error) {
 		return nil, parade.ErrClosed
 	}
 	if r != nil {
+		r.mu.Lock()
+		r.used = p.used // or tidy could end it before the parcel is pushed
+		r.mu.Unlock()
 		p.mu.Unlock()
 		<-r.ready
 		return r, r.err
@@ -172,18 +175,23 @@ func (r *relay) watch() {
 	r.mu.Unlock()
 	e := r.pool.engine
 	for h := range left {
-		e.finished(h, 0)
-		switch {
-		case errors.Is(err, errOver):
-			e.mu.Lock()
-			delete(e.held, h)
-			e.mu.Unlock()
-			_ = h.msg.Ack()
-		case err == nil, errors.Is(err, parade.ErrClosed): // it came too late
-			e.handBack(h)
-		default: // the program cannot run the job
-			e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
-		}
+		e.late(h, err)
+	}
+}
+
+// late deals with a parcel that came to a job which had ended, for the given reason.
+func (e *engine) late(h *held, err error) {
+	e.finished(h, 0)
+	switch {
+	case errors.Is(err, errOver): // nobody wants it
+		e.mu.Lock()
+		delete(e.held, h)
+		e.mu.Unlock()
+		_ = h.msg.Ack()
+	case err == nil, errors.Is(err, parade.ErrClosed): // only here, and only now
+		e.handBack(h)
+	default: // the program cannot run the job
+		e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
 	}
 }
 
@@ -332,7 +340,7 @@ func (r *relay) push(h *held, m queue.Message, parcel parade.Parcel) {
 	r.mu.Lock()
 	if r.held == nil { // it has ended meanwhile
 		r.mu.Unlock()
-		e.giveUp(h, errOver)
+		e.late(h, r.Err())
 		return
 	}
 	r.held[h] = struct{}{}

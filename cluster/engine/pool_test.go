@@ -1,0 +1,129 @@
+//go:build unix
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster/controller"
+	"github.com/parade-go/parade/cluster/internal/access"
+	"github.com/parade-go/parade/cluster/internal/queue"
+)
+
+// head takes the head of a job, and starts relays that nothing runs.
+type head struct{ data []byte }
+
+func (h *head) Info() parade.Info       { return parade.Info{} }
+func (h *head) Close() error            { return nil }
+func (h *head) Start(*parade.Job) error { return nil }
+func (h *head) Run(_ context.Context, job *parade.Job) error {
+	p, err := job.Post(func() {})
+	if err == nil {
+		h.data, err = p.Head(), errors.New("enough")
+	}
+	return err
+}
+
+var same = parade.Pure("engine.same", func(x int) int { return x })
+
+// bare is an engine without queues of its own, and a queue in its cluster. stored waits
+// until the engine holds nothing, and returns the number of messages in the queue's stream.
+func bare(t *testing.T) (e *engine, stored func() uint64) {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	c, err := controller.Start(t.Context(), controller.Config{Name: "lab", Folder: t.TempDir(), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	dial := func(role string) *nats.Conn {
+		conn, err := access.Load(c.File(role))
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc, err := conn.Dial("parade test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	js, err := queue.JetStream(dial(access.Client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := queue.Make(t.Context(), js, queue.Record{ID: "q", Kind: queue.Session}, 0); err != nil {
+		t.Fatal(err)
+	}
+	e = &engine{log: log, held: map[*held]struct{}{}, conn: dial(access.Engine)}
+	if e.courier, err = queue.NewCourier(e.conn); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.courier.Close)
+	return e, func() uint64 {
+		holds := func() bool {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return len(e.held) > 0
+		}
+		for until := time.Now().Add(20 * time.Second); holds() && time.Now().Before(until); {
+			time.Sleep(time.Millisecond)
+		}
+		s, err := js.Stream(t.Context(), queue.WorkStream("q"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().State.Msgs
+	}
+}
+
+// TestPushToEnded: a parcel that comes to a relay which has ended is handed back, unless
+// nobody wants it any more.
+func TestPushToEnded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		cause error
+		want  uint64 // messages in the stream
+	}{
+		"tidied":           {nil, 1},
+		"the engine ends":  {parade.ErrClosed, 1},
+		"the job was over": {errOver, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var job head
+			_, _ = parade.Map(t.Context(), &job, same, []int{1}) // fails, as it should
+			made, err := parade.NewRelay(job.data, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := made.Start(&job); err != nil {
+				t.Fatal(err)
+			}
+			if test.cause != nil {
+				made.Stop(test.cause)
+			}
+			e, stored := bare(t)
+			e.running = 1
+			h := &held{source: &source{Record: queue.Record{ID: "q"}}, job: "1", msg: &nats.Msg{Data: []byte("a parcel")}, owed: 1}
+			e.held[h] = struct{}{}
+			r := &relay{Relay: made, pool: &pool{engine: e}, key: h.key()} // held is nil: watch has been there
+			r.push(h, queue.Message{}, parade.Parcel{})
+			if n := stored(); n != test.want {
+				t.Errorf("%d messages in the stream, want %d", n, test.want)
+			}
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if len(e.held) != 0 || e.running != 0 {
+				t.Errorf("the engine holds %d parcels and runs %d", len(e.held), e.running)
+			}
+		})
+	}
+}
