@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -77,6 +78,8 @@ const (
 	// maxLosses is how many engines a parcel may cost before its tasks are parted, or a
 	// single one is set aside.
 	maxLosses = 4
+	// maxBreaks bounds the losses of the connection that the engine remembers.
+	maxBreaks = 64
 )
 
 // engine is a running engine.
@@ -102,6 +105,7 @@ type engine struct {
 	quick    bool                       // the last one to finish was of a job with short parcels
 	ended    map[relayKey]time.Time     // jobs that are over, and since when
 	held     map[*held]struct{}
+	breaks   []time.Time // when the connection came back, the last maxBreaks
 	pools    map[string]*pool
 	done     int64
 	failed   int64
@@ -116,6 +120,7 @@ type source struct {
 	askedAt  time.Time // last
 	came     time.Time // the last parcel
 	waiting  []*held
+	held     map[uint64]*held // by sequence in the stream
 	gone     bool
 }
 
@@ -124,6 +129,9 @@ type held struct {
 	source *source
 	job    string
 	msg    *nats.Msg
+	again  atomic.Pointer[nats.Msg] // its last delivery, if there was another
+	seq    uint64                   // in the stream
+	losses int                      // engines that have had it before, and did not answer
 	at     time.Time
 	owed   int // confirmations that are missing, and one for what still runs
 	began  time.Time
@@ -132,6 +140,20 @@ type held struct {
 }
 
 func (h *held) key() relayKey { return relayKey{h.source.ID, h.job} }
+
+// delivery is the message to confirm.
+func (h *held) delivery() *nats.Msg {
+	if m := h.again.Load(); m != nil {
+		return m
+	}
+	return h.msg
+}
+
+// release forgets a parcel. It is called with the engine locked.
+func (e *engine) release(h *held) {
+	delete(e.held, h)
+	delete(h.source.held, h.seq)
+}
 
 // Run runs an engine until ctx ends.
 func Run(ctx context.Context, cfg Config) error {
@@ -294,6 +316,7 @@ func (e *engine) await() {
 func (e *engine) reconnected() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.breaks = append(e.breaks[max(0, len(e.breaks)-maxBreaks+1):], time.Now())
 	for _, q := range e.queues {
 		q.asked = 0
 	}
@@ -345,7 +368,7 @@ func (e *engine) join(r queue.Record) error {
 			return nil
 		}
 	}
-	q := &source{Record: r, came: time.Now(), requests: "$JS.API.CONSUMER.MSG.NEXT." + queue.WorkStream(r.ID) + "." + queue.Consumer}
+	q := &source{Record: r, came: time.Now(), held: map[uint64]*held{}, requests: "$JS.API.CONSUMER.MSG.NEXT." + queue.WorkStream(r.ID) + "." + queue.Consumer}
 	var err error
 	if q.sub, err = e.conn.Subscribe(e.inbox+r.ID, func(m *nats.Msg) { e.receive(q, m) }); err != nil {
 		return err
@@ -370,7 +393,7 @@ func (e *engine) leave(id string) {
 	q.gone = true
 	e.queues = slices.Delete(e.queues, i, i+1)
 	for _, h := range q.waiting {
-		delete(e.held, h)
+		e.release(h)
 		e.waiting--
 	}
 	q.waiting = nil
@@ -412,7 +435,7 @@ func (e *engine) over(m *nats.Msg) {
 	}
 	e.waiting -= len(dropped)
 	for _, h := range dropped {
-		delete(e.held, h)
+		e.release(h)
 	}
 	var stopped []*relay
 	for _, p := range e.pools {
@@ -421,7 +444,7 @@ func (e *engine) over(m *nats.Msg) {
 	e.proceed()
 	e.mu.Unlock()
 	for _, h := range dropped {
-		_ = h.msg.Ack()
+		_ = h.delivery().Ack()
 	}
 	for _, r := range stopped {
 		r.stop(errOver)
@@ -451,6 +474,14 @@ func (e *engine) receive(q *source, m *nats.Msg) {
 	defer e.mu.Unlock()
 	q.asked = max(0, q.asked-1)
 	q.came = h.at
+	if meta, err := m.Metadata(); err == nil {
+		h.seq, h.losses = meta.Sequence.Stream, e.losses(meta)
+	}
+	if before := q.held[h.seq]; before != nil { // a controller that was started again does not know
+		before.again.Store(m)
+		e.proceed()
+		return
+	}
 	if q.gone || e.draining {
 		if e.draining {
 			_ = m.Nak() // this engine may not be there for a confirmation
@@ -463,6 +494,7 @@ func (e *engine) receive(q *source, m *nats.Msg) {
 		return
 	}
 	e.held[h] = struct{}{}
+	q.held[h.seq] = h
 	q.waiting = append(q.waiting, h)
 	e.waiting++
 	e.proceed()
@@ -572,11 +604,11 @@ func (e *engine) confirmed(h *held) {
 	h.owed--
 	last := h.owed == 0
 	if last {
-		delete(e.held, h)
+		e.release(h)
 	}
 	e.mu.Unlock()
 	if last {
-		_ = h.msg.Ack()
+		_ = h.delivery().Ack()
 	}
 }
 
@@ -593,13 +625,17 @@ func (e *engine) handBack(h *held) {
 	e.courier.Send(queue.Rest(h.source.ID, h.job), h.msg.Data, func() { e.confirmed(h) })
 }
 
-// losses is how many engines have had a parcel before, and did not answer.
-func (h *held) losses() int {
-	meta, err := h.msg.Metadata()
-	if err != nil {
-		return 0
+// losses is how many engines have had a parcel before, and did not answer. A controller
+// that was started again may deliver each parcel once more, though no engine was lost.
+// It is called with the engine locked.
+func (e *engine) losses(meta *nats.MsgMetadata) int {
+	n := int(meta.NumDelivered) - 1
+	for _, at := range e.breaks {
+		if at.After(meta.Timestamp) {
+			n--
+		}
 	}
-	return int(meta.NumDelivered) - 1
+	return max(0, n)
 }
 
 // progress tells the server what is still here, hands back what cannot be started, and
@@ -665,7 +701,7 @@ func (e *engine) progress() {
 		}
 		if n%2 == 0 {
 			for _, h := range here {
-				_ = h.msg.InProgress()
+				_ = h.delivery().InProgress()
 			}
 		}
 		for _, p := range pools {

@@ -185,9 +185,9 @@ func (e *engine) late(h *held, err error) {
 	switch {
 	case errors.Is(err, errOver): // nobody wants it
 		e.mu.Lock()
-		delete(e.held, h)
+		e.release(h)
 		e.mu.Unlock()
-		_ = h.msg.Ack()
+		_ = h.delivery().Ack()
 	case err == nil, errors.Is(err, parade.ErrClosed): // only here, and only now
 		e.handBack(h)
 	default: // the program cannot run the job
@@ -314,7 +314,7 @@ func (e *engine) begin(h *held) {
 		e.giveUp(h, &brokenError{err})
 		return
 	}
-	if h.losses() >= maxLosses {
+	if h.losses >= maxLosses {
 		e.part(h, m, parcel)
 		return
 	}
@@ -326,7 +326,7 @@ func (e *engine) begin(h *held) {
 func (e *engine) part(h *held, m queue.Message, parcel parade.Parcel) {
 	e.finished(h, 0)
 	if parcel.Len() == 1 {
-		e.answer(h, queue.AppendAnswer(nil, parcel.Lost(e.cfg.ID, fmt.Errorf("input set aside after it cost %d engines", h.losses()))))
+		e.answer(h, queue.AppendAnswer(nil, parcel.Lost(e.cfg.ID, fmt.Errorf("input set aside after it cost %d engines", h.losses))))
 		return
 	}
 	half := parcel.Len() / 2
@@ -420,6 +420,9 @@ func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
 		cancel()
 		if err != nil { // not acknowledged, it all comes again
 			e.log.Warn("tasks could not be given back", "queue", h.source.ID, "error", err)
+			e.mu.Lock()
+			e.release(h)
+			e.mu.Unlock()
 			return
 		}
 		m.Parcel, m.ParcelHash = nil, &hash
@@ -437,9 +440,9 @@ func (e *engine) giveUp(h *held, err error) {
 	switch {
 	case errors.Is(err, errOver):
 		e.mu.Lock()
-		delete(e.held, h)
+		e.release(h)
 		e.mu.Unlock()
-		_ = h.msg.Ack()
+		_ = h.delivery().Ack()
 	case errors.As(err, &broken), errors.Is(err, errWrongProgram):
 		e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
 	default: // another engine, or later

@@ -1,0 +1,70 @@
+//go:build unix
+
+package engine
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/parade-go/parade/cluster/internal/queue"
+)
+
+// delivery is a message as a stream delivers it for the nth time.
+func delivery(seq uint64, n int, stored time.Time) *nats.Msg {
+	return &nats.Msg{
+		Subject: queue.Work("q", "1"), Sub: &nats.Subscription{},
+		Reply: fmt.Sprintf("$JS.ACK.%s.%s.%d.%d.%d.%d.0", queue.WorkStream("q"), queue.Consumer, n, seq, n, stored.UnixNano()),
+	}
+}
+
+// TestDeliveredAgain: what this engine has does not run a second time when the server
+// delivers it again.
+func TestDeliveredAgain(t *testing.T) {
+	t.Parallel()
+	e := &engine{held: map[*held]struct{}{}}
+	q := &source{Record: queue.Record{ID: "q"}, held: map[uint64]*held{}}
+	now := time.Now()
+	e.receive(q, delivery(7, 1, now))
+	first := q.waiting[0]
+	last := delivery(7, 3, now)
+	e.receive(q, delivery(7, 2, now))
+	e.receive(q, last)
+	e.receive(q, delivery(8, 1, now))
+	if len(q.waiting) != 2 || len(e.held) != 2 || e.waiting != 2 {
+		t.Fatalf("%d wait, %d are held, %d are counted; want 2 of each", len(q.waiting), len(e.held), e.waiting)
+	}
+	if first.delivery() != last {
+		t.Error("it would not confirm the last delivery")
+	}
+	if first.losses != 0 {
+		t.Errorf("%d engines were lost", first.losses)
+	}
+	e.release(first)
+	e.receive(q, delivery(7, 4, now)) // its confirmation was lost
+	if len(q.waiting) != 3 || q.waiting[2].losses != 3 {
+		t.Errorf("%d wait", len(q.waiting))
+	}
+}
+
+func TestLosses(t *testing.T) {
+	t.Parallel()
+	stored := time.Now()
+	e := &engine{breaks: []time.Time{stored.Add(-time.Second), stored.Add(time.Second), stored.Add(time.Minute)}}
+	for name, test := range map[string]struct{ delivered, want int }{
+		"the first":            {1, 0},
+		"after a restart":      {2, 0},
+		"after both":           {3, 0},
+		"and an engine's loss": {4, 1},
+		"and four":             {7, 4},
+	} {
+		meta, err := delivery(1, test.delivered, stored).Metadata()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := e.losses(meta); n != test.want {
+			t.Errorf("%s: %d losses, want %d", name, n, test.want)
+		}
+	}
+}
