@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -133,7 +134,8 @@ type held struct {
 	seq    uint64                   // in the stream
 	losses int                      // engines that have had it before, and did not answer
 	at     time.Time
-	owed   int // confirmations that are missing, and one for what still runs
+	owed   int  // confirmations that are missing, and one for what still runs
+	back   bool // it has been handed back
 	began  time.Time
 	pushed *parade.Pushed // once a pool has it
 	relay  *relay
@@ -470,6 +472,14 @@ func (e *engine) receive(q *source, m *nats.Msg) {
 	}
 	h := &held{source: q, msg: m, at: time.Now(), owed: 1}
 	_, h.job, _ = queue.Parse(m.Subject)
+	if e.take(q, h) {
+		e.handBack(h)
+	}
+}
+
+// take has a parcel wait for a slot, or says that it is to be handed back.
+func (e *engine) take(q *source, h *held) (back bool) {
+	m := h.msg
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	q.asked = max(0, q.asked-1)
@@ -480,24 +490,25 @@ func (e *engine) receive(q *source, m *nats.Msg) {
 	if before := q.held[h.seq]; before != nil { // a controller that was started again does not know
 		before.again.Store(m)
 		e.proceed()
-		return
+		return false
 	}
-	if q.gone || e.draining {
-		if e.draining {
-			_ = m.Nak() // this engine may not be there for a confirmation
-		}
-		return
+	if q.gone {
+		return false
 	}
 	if _, over := e.ended[h.key()]; over { // parcels that were still in the stream
 		_ = m.Ack()
 		e.proceed()
-		return
+		return false
 	}
 	e.held[h] = struct{}{}
 	q.held[h.seq] = h
+	if e.draining {
+		return true
+	}
 	q.waiting = append(q.waiting, h)
 	e.waiting++
 	e.proceed()
+	return false
 }
 
 // proceed starts what can be started, the queues in turn, and asks for more. It is
@@ -619,10 +630,16 @@ func (e *engine) owe(h *held) {
 	h.owed++
 }
 
-// handBack puts a parcel behind the others in its stream. It is a new message, so that
+// handBack puts a parcel behind the others in its stream, once. It is a new message, so that
 // the deliveries of a message count the engines that it has cost.
 func (e *engine) handBack(h *held) {
-	e.courier.Send(queue.Rest(h.source.ID, h.job), h.msg.Data, func() { e.confirmed(h) })
+	e.mu.Lock()
+	again := h.back
+	h.back = true
+	e.mu.Unlock()
+	if !again {
+		e.courier.Send(queue.Rest(h.source.ID, h.job), h.msg.Data, func() { e.confirmed(h) })
+	}
 }
 
 // losses is how many engines have had a parcel before, and did not answer. A controller
@@ -739,44 +756,47 @@ func (e *engine) beat(states jetstream.KeyValue) {
 	}
 }
 
+// handedBack is how long an engine that ends waits for what it has handed back to be stored.
+const handedBack = time.Second
+
 // drain hands back what has not begun, and waits for what has.
 func (e *engine) drain() {
 	e.mu.Lock()
 	e.draining = true
+	queues := slices.Clone(e.queues)
 	var back []*held
-	for _, q := range e.queues {
-		for _, h := range q.waiting {
-			delete(e.held, h)
-			back = append(back, h)
-		}
+	for _, q := range queues {
+		_ = q.sub.Drain() // takes back what it has asked for, and handles what is on its way
+		back = append(back, q.waiting...)
 		e.waiting -= len(q.waiting)
 		q.waiting = nil
 	}
 	e.mu.Unlock()
 	for _, h := range back {
-		_ = h.msg.Nak()
+		e.handBack(h)
 	}
-	deadline := time.Now().Add(e.cfg.Drain)
-	for time.Now().Before(deadline) && e.ctx.Err() == nil {
+	e.settled(e.cfg.Drain, queues)
+	e.mu.Lock()
+	left := slices.Collect(maps.Keys(e.held))
+	e.mu.Unlock()
+	for _, h := range left {
+		e.handBack(h)
+	}
+	e.settled(handedBack, queues)
+	_ = e.conn.FlushTimeout(time.Second)
+}
+
+// settled waits until nothing is held and nothing will come, but not longer than patience.
+func (e *engine) settled(patience time.Duration, queues []*source) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && e.ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		e.mu.Lock()
 		left := len(e.held)
 		e.mu.Unlock()
-		if left == 0 {
+		coming := e.conn.IsConnected() && slices.ContainsFunc(queues, func(q *source) bool { return q.sub.IsValid() })
+		if left == 0 && !coming {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	e.mu.Lock()
-	left := make([]*held, 0, len(e.held))
-	for h := range e.held {
-		left = append(left, h)
-	}
-	e.held = map[*held]struct{}{}
-	e.mu.Unlock()
-	for _, h := range left {
-		_ = h.msg.Nak()
-	}
-	_ = e.conn.FlushTimeout(time.Second)
 }
 
 // close ends the children.
