@@ -420,7 +420,7 @@ func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	for _, s := range c.sessions {
 		if c.conn.IsConnected() {
-			err = errors.Join(err, queue.Remove(ctx, c.js, s.id))
+			err = errors.Join(err, queue.Remove(ctx, c.js, queue.Record{ID: s.id}))
 		}
 	}
 	cancel()

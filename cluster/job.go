@@ -76,7 +76,10 @@ func Submit[A, R any](ctx context.Context, c *Client, name string, f *parade.Fun
 	if err := queue.Valid(name); err != nil {
 		return fmt.Errorf("job: %w", err)
 	}
-	s := &submitter{client: c, name: name, function: f.Name()}
+	// The queue is another each time that the name is used: what engines still have of a
+	// job that was removed must not come to this one.
+	id := name[:min(len(name), 40)] + "-" + newID()
+	s := &submitter{client: c, name: name, id: id, function: f.Name()}
 	for _, o := range more {
 		o(&s.submission)
 	}
@@ -99,6 +102,7 @@ type submitter struct {
 	submission
 	client   *Client
 	name     string
+	id       string // of its queue
 	function string
 }
 
@@ -120,7 +124,7 @@ const (
 func (s *submitter) begin(ctx context.Context, p *parade.Post, tasks int) error {
 	c := s.client
 	taken := fmt.Errorf("cluster %s: %w: %s; choose another, or remove it first", c.name, ErrJobExists, s.name)
-	if _, err := queue.Get(ctx, c.js, s.name); err == nil {
+	if _, err := queue.Named(ctx, c.js, s.name); err == nil {
 		return taken
 	}
 	program, err := c.program()
@@ -131,8 +135,8 @@ func (s *submitter) begin(ctx context.Context, p *parade.Post, tasks int) error 
 		return fmt.Errorf("cluster %s: storing this program: %w", c.name, err)
 	}
 	r := queue.Record{
-		ID: s.name, Kind: queue.Job, Owner: owner(), Created: time.Now(), Program: program, Priority: s.priority,
-		Job: &queue.JobRecord{Func: s.function, Tasks: tasks, Complete: tasks == 0},
+		ID: s.id, Kind: queue.Job, Owner: owner(), Created: time.Now(), Program: program, Priority: s.priority,
+		Job: &queue.JobRecord{Name: s.name, Func: s.function, Tasks: tasks, Complete: tasks == 0},
 	}
 	if p != nil {
 		r.Job.Head = p.Head()
@@ -157,7 +161,7 @@ func (s *submitter) Run(ctx context.Context, job *parade.Job) error {
 	if err := s.store(ctx, p); err != nil {
 		gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		return errors.Join(err, queue.Remove(gone, c.js, s.name))
+		return errors.Join(err, queue.Remove(gone, c.js, queue.Record{ID: s.id, Job: &queue.JobRecord{Name: s.name}}))
 	}
 	return errSubmitted
 }
@@ -167,7 +171,7 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	m := queue.Message{Head: p.Head()}
 	if bound, ok := p.Bound(); ok && len(bound) > queue.InlineBound {
 		h := queue.HashOf(bound)
-		if err := queue.PutValue(ctx, c.js, s.name, h, bound); err != nil {
+		if err := queue.PutValue(ctx, c.js, s.id, h, bound); err != nil {
 			return fmt.Errorf("cluster %s: storing the bound argument: %w", c.name, err)
 		}
 		m.BoundHash = &h
@@ -184,7 +188,7 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 		m.Parcel, m.ParcelHash = next.Data, nil
 		if len(next.Data) > queue.Inline {
 			h := queue.HashOf(next.Data)
-			if err := queue.PutValue(ctx, c.js, s.name, h, next.Data); err != nil {
+			if err := queue.PutValue(ctx, c.js, s.id, h, next.Data); err != nil {
 				return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.name, next.First, err)
 			}
 			m.Parcel, m.ParcelHash = nil, &h
@@ -195,7 +199,7 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 			return nil // it was cancelled, and says why itself
 		}
 		stored.Add(1)
-		c.courier.Send(queue.Work(s.name, jobNumber), m.AppendTo(nil), func() {
+		c.courier.Send(queue.Work(s.id, jobNumber), m.AppendTo(nil), func() {
 			<-room
 			stored.Done()
 		})
@@ -208,10 +212,10 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	select {
 	case <-all:
 	case <-p.Done():
-		c.courier.Forget(queue.Work(s.name, jobNumber))
+		c.courier.Forget(queue.Work(s.id, jobNumber))
 		return nil
 	}
-	return queue.Change(ctx, c.js, s.name, func(r *queue.Record) { r.Job.Complete = true })
+	return queue.Change(ctx, c.js, s.id, func(r *queue.Record) { r.Job.Complete = true })
 }
 
 // Attach waits for a job to end and returns its results, in the order of its inputs, as
@@ -228,12 +232,12 @@ func Attach[A, R any](ctx context.Context, c *Client, name string, f *parade.Fun
 		return nil, fmt.Errorf("job %s has not been submitted wholly: its client is at it, or has died; remove it and submit it again", name)
 	}
 	opts = append(opts[:len(opts):len(opts)], parade.CollectErrors())
-	return parade.Map(ctx, &attacher{client: c, name: name}, f, make([]A, r.Job.Tasks), opts...)
+	return parade.Map(ctx, &attacher{client: c, record: r}, f, make([]A, r.Job.Tasks), opts...)
 }
 
 // job returns the record of a job.
 func (c *Client) job(ctx context.Context, name string) (queue.Record, error) {
-	r, err := queue.Get(ctx, c.js, name)
+	r, err := queue.Named(ctx, c.js, name)
 	if errors.Is(err, jetstream.ErrKeyNotFound) || err == nil && r.Job == nil {
 		return r, fmt.Errorf("cluster %s: %w: %s", c.name, ErrNoJob, name)
 	}
@@ -243,7 +247,7 @@ func (c *Client) job(ctx context.Context, name string) (queue.Record, error) {
 // attacher is an executor that takes the results of a job that runs elsewhere.
 type attacher struct {
 	client *Client
-	name   string
+	record queue.Record
 }
 
 func (a *attacher) Info() parade.Info { return a.client.LoadBalanced().Info() }
@@ -257,7 +261,7 @@ func (a *attacher) Run(ctx context.Context, job *parade.Job) error {
 	}
 	p.Adopt()
 	c := a.client
-	cancelled, err := queue.WatchRecord(ctx, c.js, a.name)
+	cancelled, err := queue.WatchRecord(ctx, c.js, a.record.ID)
 	if err != nil {
 		return err
 	}
@@ -267,7 +271,7 @@ func (a *attacher) Run(ctx context.Context, job *parade.Job) error {
 	defer stop()
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		if err := eachAnswer(life, c.js, a.name, true, p.Settle); err != nil && life.Err() == nil {
+		if err := eachAnswer(life, c.js, a.record, true, p.Settle); err != nil && life.Err() == nil {
 			failed <- err
 		}
 	})
@@ -285,7 +289,7 @@ func (a *attacher) Run(ctx context.Context, job *parade.Job) error {
 			}
 			var r queue.Record
 			if e.Operation() != jetstream.KeyValuePut {
-				return fmt.Errorf("%w: %s was removed", ErrNoJob, a.name)
+				return fmt.Errorf("%w: %s was removed", ErrNoJob, a.record.Name())
 			}
 			if json.Unmarshal(e.Value(), &r) == nil && r.Job != nil && r.Job.Cancelled {
 				return ErrCancelled
@@ -296,10 +300,13 @@ func (a *attacher) Run(ctx context.Context, job *parade.Job) error {
 
 // eachAnswer calls take with every answer of a job from the first on; with wait it goes on
 // until ctx ends, and else until there are no more for now.
-func eachAnswer(ctx context.Context, js jetstream.JetStream, name string, wait bool, take func([]byte) error) error {
-	stream, err := js.Stream(ctx, queue.DoneStream(name))
+func eachAnswer(ctx context.Context, js jetstream.JetStream, r queue.Record, wait bool, take func([]byte) error) error {
+	stream, err := js.Stream(ctx, queue.DoneStream(r.Name()))
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(stream.CachedInfo().Config.Subjects, queue.Done(r.ID, "*")) { // of a later job
+		return fmt.Errorf("job %s: %w", r.Name(), jetstream.ErrStreamNotFound)
 	}
 	left := stream.CachedInfo().State.Msgs
 	if left == 0 && !wait {
@@ -322,13 +329,13 @@ func eachAnswer(ctx context.Context, js jetstream.JetStream, name string, wait b
 		}
 		answer, elsewhere, err := queue.ParseAnswer(m.Data())
 		if elsewhere != nil {
-			answer, err = queue.GetValue(ctx, js, name, *elsewhere)
+			answer, err = queue.GetValue(ctx, js, r.ID, *elsewhere)
 		}
 		if err == nil {
 			err = take(answer)
 		}
 		if err != nil {
-			return fmt.Errorf("job %s: %w", name, err)
+			return fmt.Errorf("job %s: %w", r.Name(), err)
 		}
 		if n >= left && !wait {
 			return nil
@@ -373,11 +380,11 @@ func Jobs(ctx context.Context, conn Connection) ([]Job, error) {
 // standing counts what a job has come to.
 func standing(ctx context.Context, js jetstream.JetStream, r queue.Record) (Job, error) {
 	j := Job{
-		Name: r.ID, Func: r.Job.Func, Owner: r.Owner, Created: r.Created, Tasks: r.Job.Tasks,
+		Name: r.Name(), Func: r.Job.Func, Owner: r.Owner, Created: r.Created, Tasks: r.Job.Tasks,
 		Complete: r.Job.Complete, Cancelled: r.Job.Cancelled,
 	}
 	seen := make([]bool, j.Tasks)
-	err := eachAnswer(ctx, js, r.ID, false, func(answer []byte) error {
+	err := eachAnswer(ctx, js, r, false, func(answer []byte) error {
 		span, failed, err := parade.AnswerSpan(answer)
 		if err != nil {
 			j.Err = err
@@ -403,20 +410,20 @@ func standing(ctx context.Context, js jetstream.JetStream, r queue.Record) (Job,
 
 // CancelJob stops a job. The results that there are stay until it is removed.
 func CancelJob(ctx context.Context, conn Connection, name string) error {
-	return withJob(ctx, conn, name, func(js jetstream.JetStream) error {
-		if err := queue.Change(ctx, js, name, func(r *queue.Record) { r.Job.Cancelled = true }); err != nil {
+	return withJob(ctx, conn, name, func(js jetstream.JetStream, r queue.Record) error {
+		if err := queue.Change(ctx, js, r.ID, func(r *queue.Record) { r.Job.Cancelled = true }); err != nil {
 			return err
 		}
-		return queue.Drop(ctx, js, name)
+		return queue.Drop(ctx, js, r.ID)
 	})
 }
 
 // RemoveJob stops a job and removes all there is of it.
 func RemoveJob(ctx context.Context, conn Connection, name string) error {
-	return withJob(ctx, conn, name, func(js jetstream.JetStream) error { return queue.Remove(ctx, js, name) })
+	return withJob(ctx, conn, name, func(js jetstream.JetStream, r queue.Record) error { return queue.Remove(ctx, js, r) })
 }
 
-func withJob(ctx context.Context, conn Connection, name string, act func(jetstream.JetStream) error) error {
+func withJob(ctx context.Context, conn Connection, name string, act func(jetstream.JetStream, queue.Record) error) error {
 	nc, err := conn.Dial("parade client")
 	if err != nil {
 		return err
@@ -427,8 +434,9 @@ func withJob(ctx context.Context, conn Connection, name string, act func(jetstre
 		return err
 	}
 	c := &Client{name: conn.Cluster, js: js}
-	if _, err := c.job(ctx, name); err != nil {
+	r, err := c.job(ctx, name)
+	if err != nil {
 		return err
 	}
-	return act(js)
+	return act(js, r)
 }

@@ -312,3 +312,41 @@ var fill = parade.Pure("cluster.fill", func(n int) []float64 {
 	}
 	return row
 })
+
+// TestJobAgain: answers to a job that was removed, from an engine that was frozen
+// meanwhile, do not come to a job of the same name.
+func TestJobAgain(t *testing.T) {
+	ctl, engines, client := stage(t, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, conn := connect(t, ctl)
+	run := func(in []int) {
+		t.Helper()
+		if err := cluster.Submit(ctx, client, "again", doze, in, []parade.Option{parade.BatchSize(1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run([]int{300, 301, 302, 303, 304, 305})
+	time.Sleep(150 * time.Millisecond) // both run some
+	engines[0].signal(syscall.SIGSTOP)
+	if err := cluster.RemoveJob(ctx, conn, "again"); err != nil {
+		t.Fatal(err)
+	}
+	in := []int{600, 601, 602, 603, 604, 605}
+	run(in)
+	time.Sleep(300 * time.Millisecond) // its children go on
+	engines[0].signal(syscall.SIGCONT)
+	out, err := cluster.Attach(ctx, client, "again", doze)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range out {
+		if v != 7*in[i]+1 {
+			t.Errorf("result %d is %d, want %d", i, v, 7*in[i]+1)
+		}
+	}
+	jobs, err := cluster.Jobs(ctx, conn)
+	if err != nil || len(jobs) != 1 || jobs[0].Name != "again" || jobs[0].Done != len(in) {
+		t.Errorf("jobs %+v, %v", jobs, err)
+	}
+}

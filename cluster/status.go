@@ -26,6 +26,7 @@ type Status struct {
 type Queue struct {
 	ID       string
 	Kind     string // "session" or "job"
+	Name     string // of the job; of a session its ID
 	Owner    string // user@host
 	Program  string // the file that the client ran
 	Priority int
@@ -63,7 +64,7 @@ func Look(ctx context.Context, conn Connection) (Status, error) {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), a.Started.Compare(b.Started))
 	})
 	err = each(ctx, js, queue.Records, func(r queue.Record) {
-		s.Queues = append(s.Queues, Queue{ID: r.ID, Kind: r.Kind, Owner: r.Owner, Program: r.Program.Path, Priority: r.Priority, Created: r.Created})
+		s.Queues = append(s.Queues, Queue{ID: r.ID, Kind: r.Kind, Name: r.Name(), Owner: r.Owner, Program: r.Program.Path, Priority: r.Priority, Created: r.Created})
 	})
 	if err != nil {
 		return s, fmt.Errorf("%v: its queues: %w", conn, err)

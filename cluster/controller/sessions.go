@@ -143,7 +143,7 @@ func (c *Controller) remove(ctx context.Context, client string) (removed bool, e
 			continue
 		}
 		if err == nil {
-			err = queue.Remove(ctx, c.js, id)
+			err = queue.Remove(ctx, c.js, r)
 		}
 		if err != nil {
 			return removed, err

@@ -391,7 +391,7 @@ func newClusterStatus() *cobra.Command {
 			if len(s.Queues) > 0 {
 				rows := [][]string{{"queue", "kind", "owner", "program", "waiting", "running"}}
 				for _, q := range s.Queues {
-					rows = append(rows, []string{q.ID, q.Kind, q.Owner, filepath.Base(q.Program), count(q.Waiting), count(q.Running)})
+					rows = append(rows, []string{q.Name, q.Kind, q.Owner, filepath.Base(q.Program), count(q.Waiting), count(q.Running)})
 				}
 				out.table("llllrr", rows)
 			}

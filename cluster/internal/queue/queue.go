@@ -63,6 +63,7 @@ type Record struct {
 
 // JobRecord is what a record has of a job.
 type JobRecord struct {
+	Name      string `json:"name"`
 	Func      string `json:"func"`
 	Head      []byte `json:"head"`
 	Tasks     int    `json:"tasks"`
@@ -109,8 +110,17 @@ func Valid(name string) error {
 // WorkStream is the stream of a queue's parcels.
 func WorkStream(id string) string { return "PARADE_WORK_" + id }
 
-// DoneStream is the stream of a job's answers.
-func DoneStream(id string) string { return "PARADE_DONE_" + id }
+// DoneStream is the stream of a job's answers. It has the job's name, so that no two jobs
+// have the same, while the queue is another each time that a name is used.
+func DoneStream(name string) string { return "PARADE_DONE_" + name }
+
+// Name is that of a job, and of a session its id.
+func (r Record) Name() string {
+	if r.Job != nil && r.Job.Name != "" {
+		return r.Job.Name
+	}
+	return r.ID
+}
 
 // Values is the bucket of a queue's large values.
 func Values(id string) string { return "parade-values-" + id }

@@ -34,13 +34,25 @@ func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int)
 	if err != nil && !errors.Is(err, ErrTaken) {
 		gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		err = errors.Join(fmt.Errorf("queue %s: %w", r.ID, err), Remove(gone, js, r.ID))
+		err = errors.Join(fmt.Errorf("queue %s: %w", r.ID, err), Remove(gone, js, r))
 	}
 	return err
 }
 
 // build is one try to make a queue. It may find what an earlier one has made.
 func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int) error {
+	if r.Kind == Job { // it takes the name
+		_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: DoneStream(r.Name()), Subjects: []string{Done(r.ID, "*")},
+			Storage: jetstream.FileStorage, Replicas: 1, Duplicates: Progress,
+		})
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return ErrTaken
+		}
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", DoneStream(r.Name()), err)
+		}
+	}
 	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: WorkStream(r.ID), Subjects: []string{Work(r.ID, "*"), Rest(r.ID, "*")},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: 1,
@@ -60,12 +72,6 @@ func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int
 		Durable: Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
 		MaxAckPending: maxRunning, MaxWaiting: 64 << 10, MaxDeliver: -1,
 	})
-	if err == nil && r.Kind == Job {
-		_, err = js.CreateStream(ctx, jetstream.StreamConfig{
-			Name: DoneStream(r.ID), Subjects: []string{Done(r.ID, "*")},
-			Storage: jetstream.FileStorage, Replicas: 1, Duplicates: Progress,
-		})
-	}
 	if err == nil {
 		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: Values(r.ID)})
 	}
@@ -129,6 +135,29 @@ func Get(ctx context.Context, js jetstream.JetStream, id string) (r Record, err 
 	return r, json.Unmarshal(entry.Value(), &r)
 }
 
+// Named returns the record of a job, by its name.
+func Named(ctx context.Context, js jetstream.JetStream, name string) (r Record, err error) {
+	var answers jetstream.Stream
+	err = Persist(ctx, 10*time.Second, func(ctx context.Context) (err error) {
+		if answers, err = js.Stream(ctx, DoneStream(name)); errors.Is(err, jetstream.ErrStreamNotFound) {
+			return Final(jetstream.ErrKeyNotFound)
+		}
+		return err
+	})
+	if err != nil {
+		return r, err
+	}
+	subjects := answers.CachedInfo().Config.Subjects
+	if len(subjects) != 1 {
+		return r, fmt.Errorf("stream %s has the subjects %q, not one", DoneStream(name), subjects)
+	}
+	id, _, err := Parse(subjects[0])
+	if err != nil {
+		return r, err
+	}
+	return Get(ctx, js, id)
+}
+
 // Change changes the record of a queue, whoever else does.
 func Change(ctx context.Context, js jetstream.JetStream, id string, change func(*Record)) error {
 	records, err := Bucket(ctx, js, Records)
@@ -188,14 +217,14 @@ func put(ctx context.Context, js jetstream.JetStream, r Record) error {
 }
 
 // Remove removes a queue with all that is in it. What is gone already is no error.
-func Remove(ctx context.Context, js jetstream.JetStream, id string) error {
+func Remove(ctx context.Context, js jetstream.JetStream, r Record) error {
 	var errs []error
 	records, err := js.KeyValue(ctx, Records)
 	if err == nil {
-		err = records.Purge(ctx, id)
+		err = records.Purge(ctx, r.ID)
 	}
 	errs = append(errs, err)
-	for _, stream := range []string{WorkStream(id), DoneStream(id), "OBJ_" + Values(id)} {
+	for _, stream := range []string{WorkStream(r.ID), "OBJ_" + Values(r.ID), DoneStream(r.Name())} {
 		if err := js.DeleteStream(ctx, stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
 			errs = append(errs, err)
 		}
