@@ -171,7 +171,7 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	m := queue.Message{Head: p.Head()}
 	if bound, ok := p.Bound(); ok && len(bound) > queue.InlineBound {
 		h := queue.HashOf(bound)
-		if err := queue.PutValue(ctx, c.js, s.id, h, bound); err != nil {
+		if err := queue.PutValue(ctx, c.js, s.id, jobNumber, h, bound); err != nil {
 			return fmt.Errorf("cluster %s: storing the bound argument: %w", c.name, err)
 		}
 		m.BoundHash = &h
@@ -188,7 +188,7 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 		m.Parcel, m.ParcelHash = next.Data, nil
 		if len(next.Data) > queue.Inline {
 			h := queue.HashOf(next.Data)
-			if err := queue.PutValue(ctx, c.js, s.id, h, next.Data); err != nil {
+			if err := queue.PutValue(ctx, c.js, s.id, jobNumber, h, next.Data); err != nil {
 				return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.name, next.First, err)
 			}
 			m.Parcel, m.ParcelHash = nil, &h
@@ -329,7 +329,7 @@ func eachAnswer(ctx context.Context, js jetstream.JetStream, r queue.Record, wai
 		}
 		answer, elsewhere, err := queue.ParseAnswer(m.Data())
 		if elsewhere != nil {
-			answer, err = queue.GetValue(ctx, js, r.ID, *elsewhere)
+			answer, err = queue.GetValue(ctx, js, r.ID, jobNumber, *elsewhere)
 		}
 		if err == nil {
 			err = take(answer)

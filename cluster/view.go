@@ -157,6 +157,8 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	cl.mu.Lock()
 	err = cl.unusable()
 	missing := cl.missing(v.targets)
+	cl.lastJob++
+	c.number = queue.Number(cl.lastJob)
 	cl.mu.Unlock()
 	if err == nil && missing != "" {
 		err = fmt.Errorf("cluster %s: %w: there is no engine %s", cl.name, parade.ErrWorkerLost, missing)
@@ -181,7 +183,7 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	if bound, ok := c.post.Bound(); ok && len(bound) > queue.InlineBound {
 		h := queue.HashOf(bound)
 		for _, s := range c.sessions {
-			if err := queue.PutValue(ctx, cl.js, s.id, h, bound); err != nil {
+			if err := queue.PutValue(ctx, cl.js, s.id, c.number, h, bound); err != nil {
 				return nil, fmt.Errorf("cluster %s: storing the bound argument: %w", cl.name, err)
 			}
 			c.post.Sent(len(bound)) // once, however many engines fetch it
@@ -198,8 +200,6 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	if err := cl.unusable(); err != nil {
 		return nil, err
 	}
-	cl.lastJob++
-	c.number = queue.Number(cl.lastJob)
 	cl.calls[c.number] = c
 	if v.calls == nil {
 		v.calls = map[*call]struct{}{}
@@ -217,7 +217,7 @@ func (c *call) send(ctx context.Context, p *parade.Posted, only bool) error {
 	}
 	if len(p.Data) > queue.Inline {
 		h := queue.HashOf(p.Data)
-		if err := queue.PutValue(ctx, c.client.js, to.id, h, p.Data); err != nil {
+		if err := queue.PutValue(ctx, c.client.js, to.id, c.number, h, p.Data); err != nil {
 			return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.client.name, p.First, err)
 		}
 		c.mu.Lock()
@@ -262,7 +262,7 @@ func (c *Client) answered(s *session, m *nats.Msg) {
 func (c *Client) fetchAnswer(call *call, s *session, h queue.Hash, m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(c.ended, time.Minute)
 	defer cancel()
-	answer, err := queue.GetValue(ctx, c.js, s.id, h)
+	answer, err := queue.GetValue(ctx, c.js, s.id, call.number, h)
 	if err != nil {
 		if queue.IsGone(err) { // it was confirmed before, and removed
 			_ = m.Respond(nil)
@@ -271,7 +271,7 @@ func (c *Client) fetchAnswer(call *call, s *session, h queue.Hash, m *nats.Msg) 
 	}
 	call.settle(answer)
 	_ = m.Respond(nil)
-	_ = queue.DropValue(ctx, c.js, s.id, h) // the whole bucket goes with the client
+	_ = queue.DropValue(ctx, c.js, s.id, call.number, h) // the whole bucket goes with the client
 }
 
 func (c *call) settle(answer []byte) {
@@ -295,7 +295,7 @@ func (c *call) drop(all bool) {
 		cl.background(func() {
 			ctx, cancel := context.WithTimeout(cl.ended, 10*time.Second)
 			defer cancel()
-			_ = queue.DropValue(ctx, cl.js, value.id, value.hash)
+			_ = queue.DropValue(ctx, cl.js, value.id, c.number, value.hash)
 		})
 	}
 }
@@ -316,7 +316,7 @@ func (v *View) leave(c *call, tell bool) {
 		}
 		if c.bound != nil {
 			ctx, cancel := context.WithTimeout(cl.ended, 2*time.Second)
-			_ = queue.DropValue(ctx, cl.js, s.id, *c.bound)
+			_ = queue.DropValue(ctx, cl.js, s.id, c.number, *c.bound)
 			cancel()
 		}
 	}

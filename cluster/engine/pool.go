@@ -137,7 +137,7 @@ func (r *relay) open(m queue.Message) error {
 		ctx, cancel := context.WithTimeout(r.pool.engine.ctx, time.Minute)
 		defer cancel()
 		var err error
-		if bound, err = queue.GetValue(ctx, r.pool.engine.js, r.key.queue, *m.BoundHash); err != nil {
+		if bound, err = queue.GetValue(ctx, r.pool.engine.js, r.key.queue, r.key.job, *m.BoundHash); err != nil {
 			return fmt.Errorf("the bound argument: %w", err)
 		}
 	}
@@ -302,7 +302,7 @@ func (e *engine) begin(h *held) {
 	data := m.Parcel
 	if m.ParcelHash != nil {
 		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-		data, err = queue.GetValue(ctx, e.js, h.source.ID, *m.ParcelHash)
+		data, err = queue.GetValue(ctx, e.js, h.source.ID, h.job, *m.ParcelHash)
 		cancel()
 		if err != nil {
 			e.giveUp(h, fmt.Errorf("large inputs: %w", err))
@@ -384,7 +384,7 @@ func (e *engine) deliver(h *held, answer []byte) {
 	hash := queue.HashOf(answer)
 	for {
 		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-		err := queue.PutValue(ctx, e.js, h.source.ID, hash, answer)
+		err := queue.PutValue(ctx, e.js, h.source.ID, h.job, hash, answer)
 		cancel()
 		if err == nil {
 			break
@@ -416,7 +416,7 @@ func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
 	if len(m.Parcel) > queue.Inline {
 		hash := queue.HashOf(m.Parcel)
 		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-		err := queue.PutValue(ctx, e.js, h.source.ID, hash, m.Parcel)
+		err := queue.PutValue(ctx, e.js, h.source.ID, h.job, hash, m.Parcel)
 		cancel()
 		if err != nil { // not acknowledged, it all comes again
 			e.log.Warn("tasks could not be given back", "queue", h.source.ID, "error", err)

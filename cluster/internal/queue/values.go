@@ -20,23 +20,26 @@ func ParseNumber(job string) uint64 {
 	return n
 }
 
-// PutValue stores a large value of a queue.
-func PutValue(ctx context.Context, js jetstream.JetStream, id string, h Hash, value []byte) error {
+// valueKey is the key of a value. Jobs share none, since each removes its own.
+func valueKey(job string, h Hash) string { return job + "-" + h.Key() }
+
+// PutValue stores a large value of a job.
+func PutValue(ctx context.Context, js jetstream.JetStream, id, job string, h Hash, value []byte) error {
 	values, err := js.ObjectStore(ctx, Values(id))
 	if err != nil {
 		return err
 	}
-	_, err = values.PutBytes(ctx, h.Key(), value)
+	_, err = values.PutBytes(ctx, valueKey(job, h), value)
 	return err
 }
 
-// GetValue returns a large value of a queue.
-func GetValue(ctx context.Context, js jetstream.JetStream, id string, h Hash) ([]byte, error) {
+// GetValue returns a large value of a job.
+func GetValue(ctx context.Context, js jetstream.JetStream, id, job string, h Hash) ([]byte, error) {
 	values, err := js.ObjectStore(ctx, Values(id))
 	if err != nil {
 		return nil, err
 	}
-	value, err := values.GetBytes(ctx, h.Key())
+	value, err := values.GetBytes(ctx, valueKey(job, h))
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +49,13 @@ func GetValue(ctx context.Context, js jetstream.JetStream, id string, h Hash) ([
 	return value, nil
 }
 
-// DropValue removes a large value.
-func DropValue(ctx context.Context, js jetstream.JetStream, id string, h Hash) error {
+// DropValue removes a large value of a job.
+func DropValue(ctx context.Context, js jetstream.JetStream, id, job string, h Hash) error {
 	values, err := js.ObjectStore(ctx, Values(id))
 	if err != nil {
 		return err
 	}
-	return values.Delete(ctx, h.Key())
+	return values.Delete(ctx, valueKey(job, h))
 }
 
 // IsGone reports whether err says that a value, or its queue, has been removed.
