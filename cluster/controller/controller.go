@@ -15,6 +15,7 @@ package controller
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -31,6 +32,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/parade-go/parade/cluster/internal/access"
 	"github.com/parade-go/parade/cluster/internal/queue"
+	"github.com/parade-go/parade/internal/journal"
 )
 
 // Config describes a cluster.
@@ -55,9 +57,13 @@ type Config struct {
 // account is the account that all but the server's own events are in.
 const account = "PARADE"
 
+// ErrRunning says that another controller has the cluster's folder.
+var ErrRunning = errors.New("its controller is running already")
+
 // Controller is a running server.
 type Controller struct {
 	cfg    Config
+	lock   *os.File // of the folder
 	server *server.Server
 	urls   []string
 	conn   *nats.Conn // in the account
@@ -99,7 +105,30 @@ func Start(ctx context.Context, cfg Config) (*Controller, error) {
 	return c, nil
 }
 
+// lockFile is locked by the controller that has the folder.
+const lockFile = "controller.lock"
+
+// take locks the folder: two servers on one store would ruin it.
+func (c *Controller) take() (err error) {
+	if c.lock, err = os.OpenFile(filepath.Join(c.cfg.Folder, lockFile), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	taken, err := journal.Lock(c.lock)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return nil
+	case err != nil:
+		return fmt.Errorf("locking %s: %w", c.lock.Name(), err)
+	case taken:
+		return fmt.Errorf("%w: %s is locked", ErrRunning, c.lock.Name())
+	}
+	return nil
+}
+
 func (c *Controller) start(ctx context.Context) error {
+	if err := c.take(); err != nil {
+		return err
+	}
 	state, err := loadState(c.cfg.Folder)
 	if err != nil {
 		return err
@@ -278,6 +307,9 @@ func (c *Controller) Close() error {
 		if c.server != nil {
 			c.server.Shutdown()
 			c.server.WaitForShutdown()
+		}
+		if c.lock != nil {
+			_ = c.lock.Close()
 		}
 	})
 	return nil

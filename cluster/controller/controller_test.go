@@ -367,3 +367,17 @@ func TestStartRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestOneController: a folder has one controller at a time.
+func TestOneController(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	first := start(t, controller.Config{Folder: folder})
+	if c, err := controller.Start(t.Context(), controller.Config{Name: "lab", Folder: folder, Log: quiet}); !errors.Is(err, controller.ErrRunning) {
+		t.Fatalf("a second one: %v, %v", c, err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, controller.Config{Folder: folder})
+}

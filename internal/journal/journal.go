@@ -180,6 +180,11 @@ type locked struct{ *os.File }
 // that is just being started can have a copy of the descriptor.
 func (f locked) Close() error { return errors.Join(unlock(f.File), f.File.Close()) }
 
+// Lock takes a file that is open for writing for this program until it is closed, which the
+// system does when the program dies. It says whether another has it, and fails with
+// [errors.ErrUnsupported] where there are no locks.
+func Lock(f *os.File) (taken bool, err error) { return lock(f) }
+
 func open(f locked, path, kind string, replay func(Record) error) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
