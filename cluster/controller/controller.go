@@ -17,6 +17,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -123,6 +124,24 @@ func (c *Controller) take() (err error) {
 		return fmt.Errorf("%w: %s is locked", ErrRunning, c.lock.Name())
 	}
 	return nil
+}
+
+// Running reports whether a controller has the folder of a cluster, on this machine or on one
+// that shares its locks. Where there are no locks it is false.
+func Running(folder string) (bool, error) {
+	f, err := os.OpenFile(filepath.Join(folder, lockFile), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	taken, err := journal.Lock(f)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return false, nil
+	}
+	return taken, err
 }
 
 func (c *Controller) start(ctx context.Context) error {

@@ -376,8 +376,14 @@ func TestOneController(t *testing.T) {
 	if c, err := controller.Start(t.Context(), controller.Config{Name: "lab", Folder: folder, Log: quiet}); !errors.Is(err, controller.ErrRunning) {
 		t.Fatalf("a second one: %v, %v", c, err)
 	}
+	if running, err := controller.Running(folder); !running || err != nil {
+		t.Errorf("it runs: %v, %v", running, err)
+	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if running, err := controller.Running(folder); running || err != nil {
+		t.Errorf("it has ended: %v, %v", running, err)
 	}
 	start(t, controller.Config{Folder: folder})
 }

@@ -446,7 +446,7 @@ func runClusterStop(ctx context.Context, name string, remove bool, stdout, stder
 	if err == nil {
 		err = stopCluster(ctx, name, s)
 	} else if remove && !errors.Is(err, fs.ErrNotExist) {
-		err = nil // it does not run
+		err = removable(name, folder, err)
 	} else {
 		err = notRunning(name, err)
 	}
@@ -459,6 +459,21 @@ func runClusterStop(ctx context.Context, name string, remove bool, stdout, stder
 	out := newTerminal(stdout)
 	out.printf("cluster %s: stopped\n", name)
 	return out.err
+}
+
+// removable says why the folder of a cluster that could not be looked at must stay: only
+// one without a controller may go.
+func removable(name, folder string, looked error) error {
+	running, err := controller.Running(folder)
+	switch {
+	case err != nil:
+		return err
+	case running:
+		return fmt.Errorf("the controller of cluster %s, process %d, is running but cannot be asked: %w; end it first", name, controllerPID(folder), looked)
+	case errors.Is(looked, cluster.ErrRefused): // somebody answers, from elsewhere
+		return notRunning(name, looked)
+	}
+	return nil
 }
 
 func stopCluster(ctx context.Context, name string, s cluster.Status) error {
