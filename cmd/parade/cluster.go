@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parade-go/parade/cluster"
@@ -429,6 +430,7 @@ Queues stay in the cluster's folder, for the next start.`,
 }
 
 func runClusterStop(ctx context.Context, name string, remove bool, stdout, stderr io.Writer) error {
+	command := ctx
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	folder, err := cluster.Folder(name)
@@ -444,7 +446,7 @@ func runClusterStop(ctx context.Context, name string, remove bool, stdout, stder
 	}
 	s, err := lookAt(ctx, name)
 	if err == nil {
-		err = stopCluster(ctx, name, s)
+		err = stopCluster(command, name, s)
 	} else if remove && !errors.Is(err, fs.ErrNotExist) {
 		err = removable(name, folder, err)
 	} else {
@@ -476,31 +478,47 @@ func removable(name, folder string, looked error) error {
 	return nil
 }
 
+// stopPatience is how long an engine may take to say that it will end.
+const stopPatience = 2 * time.Second
+
 func stopCluster(ctx context.Context, name string, s cluster.Status) error {
 	conn, err := cluster.Find(name)
 	if err != nil {
 		return err
 	}
+	engines, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	// All are asked at once: one that is frozen must not keep the others. One that has gone
+	// meanwhile does not answer either, and one that stays is found below.
+	var asked sync.WaitGroup
 	for _, e := range s.Engines {
-		// One that has gone meanwhile does not answer, and one that stays is found below.
-		_ = cluster.StopEngines(ctx, conn, e.ID)
+		asked.Go(func() {
+			one, cancel := context.WithTimeout(engines, stopPatience)
+			defer cancel()
+			_ = cluster.StopEngines(one, conn, e.ID)
+		})
 	}
-	for {
-		if s, err = lookAt(ctx, name); err != nil || len(s.Engines) == 0 {
+	asked.Wait()
+	var stays error
+	for stays == nil {
+		if s, err = lookAt(engines, name); err != nil || len(s.Engines) == 0 {
 			break
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%s of cluster %s did not end: %w", plural(len(s.Engines), "engine"), name, context.Cause(ctx))
+		case <-engines.Done():
+			stays = fmt.Errorf("%s of cluster %s did not end: %w", plural(len(s.Engines), "engine"), name, context.Cause(engines))
 		}
 	}
+	// The controller ends whatever the engines did: without it they end, too.
+	ctx, cancel = context.WithTimeout(ctx, startPatience)
+	defer cancel()
 	if err := cluster.StopController(ctx, conn); err != nil {
-		return err
+		return errors.Join(stays, err)
 	}
 	for {
 		if _, err := lookAt(ctx, name); err != nil {
-			return nil
+			return stays
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
