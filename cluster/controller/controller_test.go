@@ -387,3 +387,39 @@ func TestOneController(t *testing.T) {
 	}
 	start(t, controller.Config{Folder: folder})
 }
+
+// TestStopNeedsClient: what a stream delivers to the subject of stopping does not stop
+// the controller, as the reply is not a client's.
+func TestStopNeedsClient(t *testing.T) {
+	t.Parallel()
+	c := start(t, controller.Config{})
+	conn, err := cluster.Load(c.File(cluster.RoleClient))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := conn.Dial("parade test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	for _, reply := range []string{"$JS.ACK.KV_parade-queues.x.1.1.1.1.0", "_INBOX_observer.x"} {
+		if err := nc.PublishRequest(queue.ControllerStop, reply, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Publish(queue.ControllerStop, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.Asked():
+		t.Fatal("it would stop")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := cluster.StopController(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	<-c.Asked()
+}

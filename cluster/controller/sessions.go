@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/parade-go/parade/cluster/internal/access"
 	"github.com/parade-go/parade/cluster/internal/queue"
 )
 
@@ -38,6 +39,9 @@ func (c *Controller) housekeep(ctx context.Context) error {
 	}
 	var once sync.Once
 	_, err := c.conn.Subscribe(queue.ControllerStop, func(m *nats.Msg) {
+		if !access.FromClient(m.Reply) {
+			return
+		}
 		_ = m.Respond(nil)
 		_ = c.conn.Flush()
 		once.Do(func() { close(c.asked) })

@@ -245,6 +245,9 @@ func (e *engine) run(ctx context.Context) (err error) {
 	}
 	asked := make(chan struct{}, 1)
 	_, err = e.conn.Subscribe(queue.EngineVerb(e.cfg.ID, queue.Stop), func(m *nats.Msg) {
+		if !access.FromClient(m.Reply) {
+			return
+		}
 		_ = m.Respond(nil)
 		select {
 		case asked <- struct{}{}:

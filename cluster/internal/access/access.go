@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -165,6 +166,10 @@ var ErrRefused = errors.New("the cluster refuses this connection")
 
 // InboxPrefix begins the subjects on which a role gets replies, out of reach of the others.
 func InboxPrefix(role string) string { return "_INBOX_" + role }
+
+// FromClient reports whether a request is a client's, by where the reply goes. The server
+// lets others have messages delivered to any subject, but not with such a reply.
+func FromClient(reply string) bool { return strings.HasPrefix(reply, InboxPrefix(Client)+".") }
 
 // root is the folder of all clusters of this user.
 func root() (string, error) {
