@@ -58,17 +58,17 @@ type seen struct {
 
 // Engine is what an engine tells of itself.
 type Engine struct {
-	ID      string
-	Host    string
-	PID     int
-	Slots   int // tasks at a time
-	Running int // parcels of tasks
-	Done    int64
-	Failed  int64
-	Labels  []string
-	Started time.Time
-	OS      string // as GOOS
-	Arch    string // as GOARCH
+	ID      string    `json:"id"`
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	Slots   int       `json:"slots"`   // tasks at a time
+	Running int       `json:"running"` // parcels of tasks
+	Done    int64     `json:"done"`
+	Failed  int64     `json:"failed"`
+	Labels  []string  `json:"labels,omitempty"`
+	Started time.Time `json:"started"`
+	OS      string    `json:"os"`   // as GOOS
+	Arch    string    `json:"arch"` // as GOARCH
 }
 
 // Connect connects to a cluster. It returns once the engines are known that are there

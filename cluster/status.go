@@ -16,23 +16,23 @@ import (
 
 // Status is what there is in a cluster at one moment.
 type Status struct {
-	Cluster string
-	URLs    []string
-	Engines []Engine
-	Queues  []Queue
+	Cluster string   `json:"cluster"`
+	URLs    []string `json:"urls"`
+	Engines []Engine `json:"engines"`
+	Queues  []Queue  `json:"queues"`
 }
 
 // Queue is a client's calls, or a job.
 type Queue struct {
-	ID       string
-	Kind     string // "session" or "job"
-	Name     string // of the job; of a session its ID
-	Owner    string // user@host
-	Program  string // the file that the client ran
-	Priority int
-	Created  time.Time
-	Waiting  int // parcels that no engine has
-	Running  int // parcels that engines have
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind"`    // "session" or "job"
+	Name     string    `json:"name"`    // of the job; of a session its ID
+	Owner    string    `json:"owner"`   // user@host
+	Program  string    `json:"program"` // the file that the client ran
+	Priority int       `json:"priority"`
+	Created  time.Time `json:"created"`
+	Waiting  int       `json:"waiting"` // parcels that no engine has
+	Running  int       `json:"running"` // parcels that engines have
 }
 
 // Slots is the number of tasks that all engines run at a time.

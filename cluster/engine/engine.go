@@ -46,7 +46,7 @@ type Config struct {
 	Slots int
 	// Threads is how many threads each task may use; 0 divides the granted cores.
 	Threads int
-	// Labels are what jobs may ask for.
+	// Labels are shown with the engine.
 	Labels []string
 	// Cache is the folder for programs; "" is the user's own place for it.
 	Cache string

@@ -572,7 +572,7 @@ cluster's folder.`,
 	cmd.Flags().StringVar(&file, "connection", "", "connection file, if the cluster is not of this machine")
 	cmd.Flags().IntVar(&cfg.Slots, "slots", 0, "tasks at a time (default the cores granted)")
 	cmd.Flags().IntVar(&cfg.Threads, "threads", 0, "threads of each task (default the cores divided by the slots)")
-	cmd.Flags().StringSliceVar(&cfg.Labels, "label", nil, "a label that jobs can ask for")
+	cmd.Flags().StringSliceVar(&cfg.Labels, "label", nil, "a label to show with the engine")
 	cmd.Flags().DurationVar(&cfg.Grace, "grace", 10*time.Minute, "how long to wait for a controller that is gone")
 	return cmd
 }
