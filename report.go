@@ -218,14 +218,14 @@ func (j *Job) announce() (wait func()) {
 		defer close(done)
 		tick := time.NewTicker(j.set.every)
 		defer tick.Stop()
-		for {
+		for ended := false; !ended; {
 			select {
-			case <-tick.C:
-				f(j.progress())
+			case <-tick.C: // which may come after the end, too
 			case <-j.finished:
-				f(j.progress())
-				return
 			}
+			p := j.progress()
+			f(p)
+			ended = p.Ended
 		}
 	}()
 	return func() { <-done }
