@@ -15,6 +15,7 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/command"
+	"github.com/parade-go/parade/internal/cores"
 	"github.com/parade-go/parade/internal/wholefile"
 	"github.com/parade-go/parade/nifti"
 	"github.com/parade-go/parade/smooth"
@@ -293,9 +294,7 @@ func fewer(on string, images int) string {
 	if kind != "threads" && kind != "processes" {
 		return on
 	}
-	ex := parade.Threads(0)
-	all := ex.Info().Workers
-	_ = ex.Close()
+	all := cores.Granted()
 	if n, err := strconv.Atoi(arg); err == nil {
 		all = n
 	}

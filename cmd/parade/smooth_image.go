@@ -223,36 +223,37 @@ func addFingerprint(h hash.Hash, path string) (size int64, err error) {
 	return info.Size(), nil
 }
 
-// there tells whether the output is there, whole and made by the same method, and
-// whether it is older than what it was made from. It refuses another file of that name.
-func (r smoothRecipe) there(image smoothImage, method string) (there, stale bool, err error) {
+// there tells whether the output is there, whole and made by the same method, with what
+// was noted if the width was not reached, and whether it is older than what it was made
+// from. It refuses another file of that name.
+func (r smoothRecipe) there(image smoothImage, method string) (there, stale bool, reached string, err error) {
 	info, err := os.Stat(image.Out)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && r.Force:
-		return false, r.Force, nil
+		return false, r.Force, "", nil
 	case err != nil:
-		return false, false, err
+		return false, false, "", err
 	}
 	was, reached := howMade(image.Out)
 	switch {
 	case was == "":
-		return false, false, fmt.Errorf("%s is there already, and was not made by parade smooth; remove it, choose another --out, or replace it with --force", image.Out)
+		return false, false, "", fmt.Errorf("%s is there already, and was not made by parade smooth; remove it, choose another --out, or replace it with --force", image.Out)
 	case was != method:
-		return false, false, fmt.Errorf("%s is there already, and was made in another way or of another image (%s; now: %s); remove it, choose another --out, or replace it with --force", image.Out, was, method)
+		return false, false, "", fmt.Errorf("%s is there already, and was made in another way or of another image (%s; now: %s); remove it, choose another --out, or replace it with --force", image.Out, was, method)
 	case older(info, image):
-		return false, true, nil
+		return false, true, "", nil
 	case r.Strict && reached != "":
-		return false, false, fmt.Errorf("%w: %s, %s", smooth.ErrNotReached, image.Out, reached)
+		return false, false, "", fmt.Errorf("%w: %s, %s", smooth.ErrNotReached, image.Out, reached)
 	}
 	in, err := nifti.Open(image.Path)
 	if err != nil {
-		return false, false, err
+		return false, false, "", err
 	}
 	defer in.Close()
 	if err := checkWhole(image.Out, in.Header()); err != nil {
-		return false, false, fmt.Errorf("%w; it is there already, and damaged; make it again with --force", err)
+		return false, false, "", fmt.Errorf("%w; it is there already, and damaged; make it again with --force", err)
 	}
-	return true, false, nil
+	return true, false, reached, nil
 }
 
 // howMade says how parade smooth made an output, and what it noted if the width was
@@ -371,13 +372,13 @@ func (j *smoothJob) write(ctx context.Context, ex parade.Executor, mask string) 
 		method += ", master of " + master
 	}
 	method += ", of " + of
-	there, replace, err := r.there(j.image, method)
+	there, replace, reached, err := r.there(j.image, method)
 	if err != nil {
 		return err
 	}
 	if there {
 		v.Status, v.Zeroed = statusThere, math.NaN()
-		if _, reached := howMade(j.image.Out); reached != "" {
+		if reached != "" {
 			v.Status, v.Reason = statusNotReached, reached
 		}
 		return j.look(ctx, ex)
