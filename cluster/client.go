@@ -69,6 +69,9 @@ type Engine struct {
 	Started time.Time `json:"started"`
 	OS      string    `json:"os"`   // as GOOS
 	Arch    string    `json:"arch"` // as GOARCH
+
+	Resources map[string]int64 `json:"resources,omitempty"` // all that it has
+	Free      map[string]int64 `json:"free,omitempty"`      // what no parcel holds
 }
 
 // Connect connects to a cluster. It returns once the engines are known that are there
@@ -241,12 +244,7 @@ func (c *Client) Engines() []Engine {
 	for _, e := range c.known {
 		all = append(all, engineOf(e.Engine))
 	}
-	slices.SortFunc(all, func(a, b Engine) int {
-		if n := strings.Compare(a.Host, b.Host); n != 0 {
-			return n
-		}
-		return a.Started.Compare(b.Started)
-	})
+	slices.SortFunc(all, byPlace)
 	return all
 }
 
@@ -296,18 +294,19 @@ func (c *Client) fail(err error) {
 
 // session is a queue of this client, for all engines or for some.
 type session struct {
-	id      string
-	targets []string // nil: all
-	answers *nats.Subscription
+	id       string
+	targets  []string // nil: all
+	requires []string
+	answers  *nats.Subscription
 }
 
-// session returns the queue for the given engines, which it makes at the first call for
-// them.
-func (c *Client) session(ctx context.Context, targets []string) (*session, error) {
+// session returns the queue for the given engines and requirements, which it makes at the
+// first call for them.
+func (c *Client) session(ctx context.Context, targets, requires []string) (*session, error) {
 	c.making.Lock()
 	defer c.making.Unlock()
 	for _, s := range c.sessions {
-		if slices.Equal(s.targets, targets) {
+		if slices.Equal(s.targets, targets) && slices.Equal(s.requires, requires) {
 			return s, nil
 		}
 	}
@@ -320,8 +319,8 @@ func (c *Client) session(ctx context.Context, targets []string) (*session, error
 	if err := c.publishProgram(ctx, p); err != nil {
 		return nil, err
 	}
-	s := &session{id: c.id, targets: targets}
-	if len(c.sessions) > 0 || targets != nil {
+	s := &session{id: c.id, targets: targets, requires: requires}
+	if len(c.sessions) > 0 || targets != nil || requires != nil {
 		s.id += "-" + strconv.Itoa(len(c.sessions)+1)
 	}
 	s.answers, err = c.conn.Subscribe(queue.Done(s.id, "*"), func(m *nats.Msg) { c.answered(s, m) })
@@ -330,7 +329,7 @@ func (c *Client) session(ctx context.Context, targets []string) (*session, error
 	}
 	if err == nil {
 		err = queue.Make(ctx, c.js, queue.Record{
-			ID: s.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p, Engines: targets,
+			ID: s.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p, Engines: targets, Requires: requires,
 		}, 0)
 	}
 	if err != nil {
@@ -460,6 +459,13 @@ func (c *Client) Direct(engines ...string) *View {
 		v.targets = append(v.targets, []string{id})
 	}
 	return v
+}
+
+// Require returns a view of those engines of v that have what is required, each a label
+// such as "gpu" or an amount of a resource for each task that runs, such as "mem=8G". Its
+// calls wait while no engine has it. Closing it closes the client if closing v does.
+func (v *View) Require(requires ...string) *View {
+	return &View{client: v.client, owns: v.owns, targets: v.targets, deals: v.deals, requires: sorted(append(slices.Clone(v.requires), requires...))}
 }
 
 func sorted(ids []string) []string {

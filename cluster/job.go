@@ -59,6 +59,7 @@ type SubmitOption func(*submission)
 
 type submission struct {
 	priority, maxRunning int
+	requires             []string
 }
 
 // Priority has engines take the job's tasks before those of jobs with a lower
@@ -67,6 +68,12 @@ func Priority(n int) SubmitOption { return func(s *submission) { s.priority = n 
 
 // MaxRunning bounds how many of the job's parcels of tasks run at a time.
 func MaxRunning(n int) SubmitOption { return func(s *submission) { s.maxRunning = max(0, n) } }
+
+// Require has only engines take the job's tasks that have what is required, each a label
+// such as "gpu" or an amount of a resource for each task that runs, such as "mem=8G".
+func Require(requires ...string) SubmitOption {
+	return func(s *submission) { s.requires = sorted(append(s.requires, requires...)) }
+}
 
 // Submit hands a job to the cluster under a name. When it returns nil the job is stored,
 // and goes on whatever becomes of this program; [Attach] gets its results, from any
@@ -82,6 +89,9 @@ func Submit[A, R any](ctx context.Context, c *Client, name string, f *parade.Fun
 	s := &submitter{client: c, name: name, id: id, function: f.Name()}
 	for _, o := range more {
 		o(&s.submission)
+	}
+	if _, err := queue.ParseNeeds(s.requires); err != nil {
+		return fmt.Errorf("job %s: %w", name, err)
 	}
 	opts = append(opts[:len(opts):len(opts)], parade.CollectErrors())
 	_, err := parade.Map(ctx, s, f, inputs, opts...)
@@ -135,7 +145,7 @@ func (s *submitter) begin(ctx context.Context, p *parade.Post, tasks int) error 
 		return fmt.Errorf("cluster %s: storing this program: %w", c.name, err)
 	}
 	r := queue.Record{
-		ID: s.id, Kind: queue.Job, Owner: owner(), Created: time.Now(), Program: program, Priority: s.priority,
+		ID: s.id, Kind: queue.Job, Owner: owner(), Created: time.Now(), Program: program, Priority: s.priority, Requires: s.requires,
 		Job: &queue.JobRecord{Name: s.name, Func: s.function, Tasks: tasks, Complete: tasks == 0},
 	}
 	if p != nil {

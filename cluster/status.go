@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,9 +31,19 @@ type Queue struct {
 	Owner    string    `json:"owner"`   // user@host
 	Program  string    `json:"program"` // the file that the client ran
 	Priority int       `json:"priority"`
+	Requires []string  `json:"requires,omitempty"` // of an engine
 	Created  time.Time `json:"created"`
 	Waiting  int       `json:"waiting"` // parcels that no engine has
 	Running  int       `json:"running"` // parcels that engines have
+}
+
+// Has is what the engine offers to jobs that require it, as one writes it.
+func (e Engine) Has() []string {
+	all := slices.Clone(e.Labels)
+	for _, name := range slices.Sorted(maps.Keys(e.Resources)) {
+		all = append(all, name+"="+queue.Amount(e.Resources[name]))
+	}
+	return all
 }
 
 // Slots is the number of tasks that all engines run at a time.
@@ -60,11 +71,9 @@ func Look(ctx context.Context, conn Connection) (Status, error) {
 	if err != nil {
 		return s, fmt.Errorf("%v: its engines: %w", conn, err)
 	}
-	slices.SortFunc(s.Engines, func(a, b Engine) int {
-		return cmp.Or(cmp.Compare(a.Host, b.Host), a.Started.Compare(b.Started))
-	})
+	slices.SortFunc(s.Engines, byPlace)
 	err = each(ctx, js, queue.Records, func(r queue.Record) {
-		s.Queues = append(s.Queues, Queue{ID: r.ID, Kind: r.Kind, Name: r.Name(), Owner: r.Owner, Program: r.Program.Path, Priority: r.Priority, Created: r.Created})
+		s.Queues = append(s.Queues, Queue{ID: r.ID, Kind: r.Kind, Name: r.Name(), Owner: r.Owner, Program: r.Program.Path, Priority: r.Priority, Requires: r.Requires, Created: r.Created})
 	})
 	if err != nil {
 		return s, fmt.Errorf("%v: its queues: %w", conn, err)
@@ -113,10 +122,14 @@ func each[T any](ctx context.Context, js jetstream.JetStream, bucket string, f f
 	}
 }
 
+func byPlace(a, b Engine) int {
+	return cmp.Or(cmp.Compare(a.Host, b.Host), a.Started.Compare(b.Started))
+}
+
 func engineOf(e queue.Engine) Engine {
 	return Engine{
 		ID: e.ID, Host: e.Host, PID: e.PID, Slots: e.Slots, Running: e.Running, Done: e.Done, Failed: e.Failed,
-		Labels: e.Labels, Started: e.Started, OS: e.OS, Arch: e.Arch,
+		Labels: e.Labels, Started: e.Started, OS: e.OS, Arch: e.Arch, Resources: e.Resources, Free: e.Free,
 	}
 }
 

@@ -22,6 +22,8 @@ type View struct {
 	targets [][]string // groups of engines; nil: one, of all
 	deals   bool       // each group gets its part
 
+	requires []string
+
 	mu     sync.Mutex
 	closed bool
 	calls  map[*call]struct{}
@@ -81,12 +83,7 @@ func (v *View) Run(ctx context.Context, job *parade.Job) error {
 		return err
 	}
 	defer v.leave(c, true)
-	hint := time.AfterFunc(patience, func() {
-		if v.slots() == 0 {
-			slog.Warn("the cluster has no engines yet; the call waits for some", "cluster", v.client.name)
-		}
-	})
-	defer hint.Stop()
+	defer v.hint().Stop()
 	c.part = 1
 	if v.deals && c.post.Tasks() > 0 {
 		c.part = max(1, (c.post.Tasks()+len(c.sessions)-1)/len(c.sessions))
@@ -113,6 +110,19 @@ func (v *View) Run(ctx context.Context, job *parade.Job) error {
 	}
 }
 
+// hint has the log say after a while that a call waits for engines.
+func (v *View) hint() *time.Timer {
+	return time.AfterFunc(patience, func() {
+		switch {
+		case v.slots() > 0:
+		case v.client.slotCount() > 0 && len(v.requires) > 0:
+			slog.Warn("no engine of the cluster has what the call requires; it waits for one that has", "cluster", v.client.name, "requires", v.requires)
+		default:
+			slog.Warn("the cluster has no engines yet; the call waits for some", "cluster", v.client.name)
+		}
+	})
+}
+
 // window is how many parcels a call may have out: what keeps the slots busy, and
 // no more, so that another call need not wait behind it.
 func window(slots, limit int, expect time.Duration) int {
@@ -132,7 +142,12 @@ func (v *View) Start(job *parade.Job) error {
 	if err != nil {
 		return err
 	}
-	if !c.post.AtEnd(func() { go v.leave(c, c.post.Out() > 0) }) {
+	hint := v.hint()
+	if !c.post.AtEnd(func() {
+		hint.Stop()
+		go v.leave(c, c.post.Out() > 0)
+	}) {
+		hint.Stop()
 		v.leave(c, false)
 		return nil
 	}
@@ -150,7 +165,10 @@ func (v *View) Start(job *parade.Job) error {
 func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	cl := v.client
 	c := &call{client: cl, targets: v.targets, awake: make(chan struct{}, 1), left: make(chan struct{})}
-	var err error
+	_, err := queue.ParseNeeds(v.requires)
+	if err != nil {
+		return nil, fmt.Errorf("cluster %s: %w", cl.name, err)
+	}
 	if c.post, err = job.Post(c.wake); err != nil {
 		return nil, err
 	}
@@ -174,7 +192,7 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 		groups = [][]string{nil}
 	}
 	for _, group := range groups {
-		s, err := cl.session(ctx, group)
+		s, err := cl.session(ctx, group, v.requires)
 		if err != nil {
 			return nil, err
 		}
@@ -339,9 +357,17 @@ func (c *Client) slotCount() int {
 	return c.slots
 }
 
-// has reports whether an engine is one of the view's.
-func (v *View) has(id string) bool {
-	return v.targets == nil && !v.deals || slices.ContainsFunc(v.targets, func(group []string) bool { return slices.Contains(group, id) })
+// takes is how many of the view's tasks an engine runs at a time, 0 if it is none of the
+// view's.
+func (v *View) takes(e queue.Engine) int {
+	if (v.targets != nil || v.deals) && !slices.ContainsFunc(v.targets, func(group []string) bool { return slices.Contains(group, e.ID) }) {
+		return 0
+	}
+	needs, err := queue.ParseNeeds(v.requires)
+	if err != nil {
+		return 0
+	}
+	return needs.Tasks(e.Slots, e.Labels, e.Resources)
 }
 
 // slots is how many tasks the view's engines run at a time now.
@@ -349,13 +375,11 @@ func (v *View) slots() (n int) {
 	c := v.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v.targets == nil {
+	if v.targets == nil && v.requires == nil {
 		return c.slots
 	}
-	for id, e := range c.known {
-		if v.has(id) {
-			n += e.Slots
-		}
+	for _, e := range c.known {
+		n += v.takes(e.Engine)
 	}
 	return n
 }
@@ -366,12 +390,13 @@ func (v *View) Info() parade.Info {
 	c := v.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for id, e := range c.known {
-		if !v.has(id) {
+	for _, e := range c.known {
+		n := v.takes(e.Engine)
+		if n == 0 {
 			continue
 		}
-		info.Workers += e.Slots
-		info.Cores += e.Slots * max(1, e.Threads)
+		info.Workers += n
+		info.Cores += n * max(1, e.Threads)
 		info.Threads = max(info.Threads, e.Threads)
 	}
 	info.Workers, info.Cores = max(1, info.Workers), max(1, info.Cores)

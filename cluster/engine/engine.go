@@ -46,8 +46,11 @@ type Config struct {
 	Slots int
 	// Threads is how many threads each task may use; 0 divides the granted cores.
 	Threads int
-	// Labels are shown with the engine.
+	// Labels are what queues may require of an engine, such as "gpu".
 	Labels []string
+	// Resources are what parcels of queues that require them hold while they run, with
+	// the amount that is there, such as "mem=64G" or "license=2".
+	Resources []string
 	// Cache is the folder for programs; "" is the user's own place for it.
 	Cache string
 	// Grace is how long the engine waits for a controller that is gone, 0 is 10 minutes.
@@ -85,22 +88,24 @@ const (
 
 // engine is a running engine.
 type engine struct {
-	cfg     Config
-	log     *slog.Logger
-	started time.Time
-	conn    *nats.Conn
-	js      jetstream.JetStream
-	courier *queue.Courier
-	inbox   string // parcels come to inbox + queue
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	work    sync.WaitGroup
+	cfg       Config
+	resources map[string]int64 // all
+	log       *slog.Logger
+	started   time.Time
+	conn      *nats.Conn
+	js        jetstream.JetStream
+	courier   *queue.Courier
+	inbox     string // parcels come to inbox + queue
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	work      sync.WaitGroup
 
 	mu       sync.Mutex
 	draining bool
 	queues   []*source
 	turn     int
-	running  int // parcels
+	free     map[string]int64 // resources that no parcel holds
+	running  int              // parcels
 	waiting  int
 	paces    map[relayKey]time.Duration // of a parcel, lately
 	quick    bool                       // the last one to finish was of a job with short parcels
@@ -115,6 +120,9 @@ type engine struct {
 // source is a queue that the engine pulls from.
 type source struct {
 	queue.Record
+	needs    queue.Needs
+	lacks    time.Time // since when resources are kept for it, zero: they are not
+	fits     time.Time // since when they are there
 	sub      *nats.Subscription
 	requests string    // the subject
 	asked    int       // parcels asked for and not come
@@ -175,6 +183,15 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := queue.Valid(cfg.ID); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
+	for _, l := range cfg.Labels {
+		if err := queue.Valid(l); err != nil {
+			return fmt.Errorf("engine: label: %w", err)
+		}
+	}
+	resources, err := queue.ParseResources(cfg.Resources)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
 	if cfg.Grace == 0 {
 		cfg.Grace = 10 * time.Minute
 	}
@@ -194,7 +211,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := os.MkdirAll(cfg.Cache, 0o700); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	e := &engine{cfg: cfg, log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, ended: map[relayKey]time.Time{}, pools: map[string]*pool{}}
+	e := &engine{cfg: cfg, resources: resources, free: maps.Clone(resources), log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, ended: map[relayKey]time.Time{}, pools: map[string]*pool{}}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	defer e.cancel(nil)
 	return e.run(ctx)
@@ -357,12 +374,20 @@ func (e *engine) follow(watch jetstream.KeyWatcher) {
 	}
 }
 
-// join starts to pull from a queue, if this engine can run its program.
+// join starts to pull from a queue, if this engine can run its program and has what it
+// requires.
 func (e *engine) join(r queue.Record) error {
 	if r.Program.OS != runtime.GOOS || r.Program.Arch != runtime.GOARCH {
 		return nil
 	}
 	if r.Engines != nil && !slices.Contains(r.Engines, e.cfg.ID) {
+		return nil
+	}
+	needs, err := queue.ParseNeeds(r.Requires)
+	if err != nil {
+		return err
+	}
+	if needs.Tasks(e.cfg.Slots, e.cfg.Labels, e.resources) == 0 {
 		return nil
 	}
 	e.mu.Lock()
@@ -373,8 +398,7 @@ func (e *engine) join(r queue.Record) error {
 			return nil
 		}
 	}
-	q := &source{Record: r, came: time.Now(), held: map[uint64]*held{}, requests: "$JS.API.CONSUMER.MSG.NEXT." + queue.WorkStream(r.ID) + "." + queue.Consumer}
-	var err error
+	q := &source{Record: r, needs: needs, came: time.Now(), held: map[uint64]*held{}, requests: "$JS.API.CONSUMER.MSG.NEXT." + queue.WorkStream(r.ID) + "." + queue.Consumer}
 	if q.sub, err = e.conn.Subscribe(e.inbox+r.ID, func(m *nats.Msg) { e.receive(q, m) }); err != nil {
 		return err
 	}
@@ -528,11 +552,15 @@ func (e *engine) proceed() {
 		h := q.waiting[0]
 		q.waiting = q.waiting[1:]
 		e.waiting--
-		e.running++
-		h.began = time.Now()
+		e.occupy(h)
 		e.work.Go(func() { e.begin(h) })
 	}
-	room := e.cfg.Slots - e.running - e.waiting
+	room := e.cfg.Slots - e.running
+	for _, q := range e.queues { // what waits for resources leaves the slots to others
+		if e.fit(q) {
+			room -= len(q.waiting)
+		}
+	}
 	if e.quick {
 		room += e.cfg.Slots * depth
 	}
@@ -550,8 +578,14 @@ func (e *engine) proceed() {
 	for i := range e.queues {
 		q := e.queues[(e.turn+i)%len(e.queues)]
 		want := 1
-		if now.Sub(q.came) < time.Second {
+		switch fit := e.fit(q); {
+		case !fit && (!q.lacks.IsZero() || len(q.waiting) > 0):
+			want = 0
+		case fit && now.Sub(q.came) < time.Second:
 			want = share
+			if len(q.needs.Amounts) > 0 {
+				want = min(share, q.needs.Tasks(share, e.cfg.Labels, e.free))
+			}
 		}
 		// One request for several parcels costs as much as one for a single.
 		if q.asked == 0 || q.asked < want && want-q.asked >= max(1, e.cfg.Slots*depth/8) {
@@ -568,7 +602,7 @@ func (e *engine) next() *source {
 	var best *source
 	for i := range e.queues {
 		q := e.queues[(e.turn+1+i)%len(e.queues)]
-		if len(q.waiting) == 0 || best != nil && q.Priority <= best.Priority {
+		if len(q.waiting) == 0 || best != nil && q.Priority <= best.Priority || !e.fit(q) {
 			continue
 		}
 		if e.running >= e.cfg.Slots && (e.running >= e.cfg.Slots*depth/2 || !e.isQuick(q.waiting[0].key())) {
@@ -601,7 +635,7 @@ var requestTail = fmt.Sprintf(`,"expires":%d}`, pullFor.Nanoseconds())
 func (e *engine) finished(h *held, took time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.running--
+	e.vacate(h)
 	if key := h.key(); took > 0 {
 		if pace := e.paces[key]; pace > 0 {
 			took = (3*pace + took) / 4
@@ -679,8 +713,12 @@ func (e *engine) progress() {
 			if q.asked > 0 && now.Sub(q.askedAt) > pullFor+2*time.Second {
 				q.asked = 0
 			}
+			q.unkeep(e, now)
 			// With slots full of long tasks, what waits here could run elsewhere.
 			for len(q.waiting) > 0 && now.Sub(q.waiting[0].at) > heldBack {
+				if !q.needs.Fit(e.free) && q.lacks.IsZero() {
+					q.lacks = now
+				}
 				back = append(back, q.waiting[0])
 				q.waiting = q.waiting[1:]
 				e.waiting--
@@ -711,7 +749,7 @@ func (e *engine) progress() {
 		for _, h := range late {
 			if h.pushed.Withdraw() && h.relay.drop(h) {
 				e.mu.Lock()
-				e.running--
+				e.vacate(h)
 				e.mu.Unlock()
 				back = append(back, h)
 			}
@@ -739,7 +777,7 @@ func (e *engine) beat(states jetstream.KeyValue) {
 		state := queue.Engine{
 			ID: e.cfg.ID, Host: host.Name(), PID: os.Getpid(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 			Slots: e.cfg.Slots, Threads: e.cfg.Threads, Running: e.running, Done: e.done, Failed: e.failed,
-			Labels: e.cfg.Labels, Started: e.started,
+			Labels: e.cfg.Labels, Started: e.started, Resources: e.resources, Free: maps.Clone(e.free),
 		}
 		draining := e.draining
 		e.mu.Unlock()

@@ -433,7 +433,7 @@ func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
 // giveUp takes a parcel off its slot that could not be started.
 func (e *engine) giveUp(h *held, err error) {
 	e.mu.Lock()
-	e.running--
+	e.vacate(h)
 	e.proceed()
 	e.mu.Unlock()
 	var broken *brokenError

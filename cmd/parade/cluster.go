@@ -61,9 +61,10 @@ func clusterName(args []string) (string, error) {
 }
 
 type clusterStart struct {
-	engines, slots int
-	listen         string
-	sync           bool
+	engines, slots    int
+	labels, resources []string // of the engines
+	listen            string
+	sync              bool
 
 	launcher, template string
 	options, hosts     []string
@@ -110,6 +111,7 @@ one has no parade, this one is copied.`,
 	}
 	cmd.Flags().IntVarP(&opts.engines, "engines", "n", 1, "how many engines to start, with ssh on each host")
 	cmd.Flags().IntVar(&opts.slots, "slots", 0, "tasks at a time in each engine (default the cores, divided among the engines)")
+	offerFlags(cmd, &opts.labels, &opts.resources)
 	cmd.Flags().StringVar(&opts.listen, "listen", "", "address and port for other machines, such as 0.0.0.0:4222")
 	cmd.Flags().BoolVar(&opts.sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
 	cmd.Flags().StringVar(&opts.launcher, "launcher", localLauncher, "where engines start: local, ssh, "+strings.Join(launch.Names(), ", "))
@@ -177,7 +179,7 @@ func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout
 	var engines []*detached
 	for range opts.engines {
 		d, err := detach(filepath.Join(folder, "engine-"+strconv.FormatInt(time.Now().UnixNano(), 36)+".log"),
-			[]string{"cluster", "engine", name, "--slots", strconv.Itoa(slots)})
+			append([]string{"cluster", "engine", name, "--slots", strconv.Itoa(slots)}, opts.offer()...))
 		if err != nil {
 			return err
 		}
@@ -382,19 +384,19 @@ func newClusterStatus() *cobra.Command {
 			out := newTerminal(cmd.OutOrStdout())
 			out.printf("cluster %s: %s, %s, at %s\n", name, plural(len(s.Engines), "engine"), plural(s.Slots(), "slot"), strings.Join(s.URLs, " "))
 			if len(s.Engines) > 0 {
-				rows := [][]string{{"engine", "host", "pid", "slots", "running", "done", "failed", "up"}}
+				rows := [][]string{{"engine", "host", "pid", "slots", "running", "done", "failed", "up", "has"}}
 				for _, e := range s.Engines {
 					rows = append(rows, []string{e.ID, e.Host, strconv.Itoa(e.PID), count(e.Slots), count(e.Running),
-						count(int(e.Done)), count(int(e.Failed)), time.Since(e.Started).Round(time.Second).String()})
+						count(int(e.Done)), count(int(e.Failed)), time.Since(e.Started).Round(time.Second).String(), strings.Join(e.Has(), " ")})
 				}
-				out.table("llrrrrrr", rows)
+				out.table("llrrrrrrl", rows)
 			}
 			if len(s.Queues) > 0 {
-				rows := [][]string{{"queue", "kind", "owner", "program", "waiting", "running"}}
+				rows := [][]string{{"queue", "kind", "owner", "program", "waiting", "running", "requires"}}
 				for _, q := range s.Queues {
-					rows = append(rows, []string{q.Name, q.Kind, q.Owner, filepath.Base(q.Program), count(q.Waiting), count(q.Running)})
+					rows = append(rows, []string{q.Name, q.Kind, q.Owner, filepath.Base(q.Program), count(q.Waiting), count(q.Running), strings.Join(q.Requires, " ")})
 				}
-				out.table("llllrr", rows)
+				out.table("llllrrl", rows)
 			}
 			return out.err
 		},
@@ -572,9 +574,26 @@ cluster's folder.`,
 	cmd.Flags().StringVar(&file, "connection", "", "connection file, if the cluster is not of this machine")
 	cmd.Flags().IntVar(&cfg.Slots, "slots", 0, "tasks at a time (default the cores granted)")
 	cmd.Flags().IntVar(&cfg.Threads, "threads", 0, "threads of each task (default the cores divided by the slots)")
-	cmd.Flags().StringSliceVar(&cfg.Labels, "label", nil, "a label to show with the engine")
+	offerFlags(cmd, &cfg.Labels, &cfg.Resources)
 	cmd.Flags().DurationVar(&cfg.Grace, "grace", 10*time.Minute, "how long to wait for a controller that is gone")
 	return cmd
+}
+
+// offerFlags are the flags for what jobs may require of an engine.
+func offerFlags(cmd *cobra.Command, labels, resources *[]string) {
+	cmd.Flags().StringSliceVar(labels, "label", nil, "what jobs may require of the engine, such as gpu; any number")
+	cmd.Flags().StringSliceVar(resources, "resource", nil, "`NAME=AMOUNT` of what the tasks of jobs that require it share, such as mem=64G or license=2; any number")
+}
+
+// offer is what an engine that is started is told to have.
+func (o clusterStart) offer() (args []string) {
+	for _, l := range o.labels {
+		args = append(args, "--label", l)
+	}
+	for _, r := range o.resources {
+		args = append(args, "--resource", r)
+	}
+	return args
 }
 
 func newClusterController() *cobra.Command {

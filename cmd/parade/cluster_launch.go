@@ -55,9 +55,9 @@ func (o clusterStart) scripted(name, folder string) (launch.System, string, erro
 	slots := max(1, o.slots)
 	script, err := system.Script(launch.Job{
 		Cluster: name, Slots: slots, Log: filepath.Join(folder, "engine-"+o.launcher+".log"), Options: o.options,
-		Command: []string{
+		Command: append([]string{
 			program, "cluster", "engine", "--connection", filepath.Join(folder, cluster.RoleEngine+".json"), "--slots", strconv.Itoa(slots),
-		},
+		}, o.offer()...),
 	}, text)
 	return system, script, err
 }
@@ -114,6 +114,7 @@ func (o clusterStart) submitter(name, folder string) (submit func(ctx context.Co
 	if o.slots > 0 {
 		engine.Arguments = []string{"--slots", strconv.Itoa(o.slots)}
 	}
+	engine.Arguments = append(engine.Arguments, o.offer()...)
 	return func(ctx context.Context, i int) (string, error) {
 		engine := engine
 		engine.Host = o.hosts[i/o.engines]

@@ -36,12 +36,13 @@ type runOptions struct {
 	seed      uint64
 
 	// Where and when.
-	on      string
-	jobs    jobsValue
-	delay   secondsValue
-	load    loadValue
-	memfree bytesValue
-	halt    string
+	on       string
+	requires []string // of a cluster's engines
+	jobs     jobsValue
+	delay    secondsValue
+	load     loadValue
+	memfree  bytesValue
+	halt     string
 
 	// Each command.
 	shell     bool
@@ -116,6 +117,7 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 
 	f.VarP(&o.jobs, "jobs", "j", "how many run at the same time: `N`, N% of the cores, +N, -N, or 0 for as many as possible (default: one per core)")
 	f.StringVar(&o.on, "on", "threads", "`executor`: "+strings.Join(executorKinds, ", ")+", or with a number of workers such as processes:4")
+	f.StringArrayVar(&o.requires, "require", nil, "`label` that an engine of --on cluster:NAME must have, or an amount of a resource for each command, such as mem=8G; any number")
 	f.Var(&o.delay, "delay", "`time` between two starts, such as 0.5 or 2s")
 	f.Var(&o.load, "load", "start nothing while so `many` processes compute, or N% of the cores")
 	f.Var(&o.memfree, "memfree", "start nothing while less than this `size` of memory is free, such as 4G")
@@ -437,6 +439,9 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 		return err
 	}
 	kind, number, counted := strings.Cut(o.on, ":")
+	if len(o.requires) > 0 && kind != clusterKind {
+		return usagef("--require is about the engines of a cluster; name it with --on cluster:NAME")
+	}
 	if o.jobs.text != "" {
 		if err := checkJobs(o.on, o.jobs.n); err != nil {
 			return err

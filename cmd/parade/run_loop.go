@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/parade-go/parade"
+	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/command"
 )
 
@@ -107,6 +108,9 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 		return err
 	}
 	defer func() { err = closing(ex, err) }()
+	if v, ok := ex.(*cluster.View); ok && len(o.requires) > 0 {
+		ex = v.Require(o.requires...)
+	}
 	if o.jobs.n == 0 { // a cluster's engines, and for each as much again that waits
 		o.jobs.n = 2 * max(1, ex.Info().Workers)
 	}

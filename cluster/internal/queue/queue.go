@@ -57,8 +57,9 @@ type Record struct {
 	Created  time.Time `json:"created"`
 	Program  Program   `json:"program"`
 
-	Engines []string   `json:"engines,omitempty"` // that may take parcels; none: all
-	Job     *JobRecord `json:"job,omitempty"`     // of a job's queue
+	Engines  []string   `json:"engines,omitempty"`  // that may take parcels; none: all
+	Requires []string   `json:"requires,omitempty"` // of an engine, see ParseNeeds
+	Job      *JobRecord `json:"job,omitempty"`      // of a job's queue
 }
 
 // JobRecord is what a record has of a job.
@@ -97,6 +98,9 @@ type Engine struct {
 	Failed  int64     `json:"failed"`
 	Labels  []string  `json:"labels,omitempty"`
 	Started time.Time `json:"started"`
+
+	Resources map[string]int64 `json:"resources,omitempty"` // all that it has
+	Free      map[string]int64 `json:"free,omitempty"`      // what no parcel holds
 }
 
 // Valid reports whether a name can stand in a subject, a bucket and a file.
