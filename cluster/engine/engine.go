@@ -53,6 +53,9 @@ type Config struct {
 	Resources []string
 	// Cache is the folder for programs; "" is the user's own place for it.
 	Cache string
+	// Values is the folder in which the engines of this user on this machine share large
+	// values; "" is one below the machine's folder for temporary files.
+	Values string
 	// Grace is how long the engine waits for a controller that is gone, 0 is 10 minutes.
 	Grace time.Duration
 	// Drain is how long it goes on with running tasks after ctx has ended; 0 is 5 s.
@@ -115,6 +118,7 @@ type engine struct {
 	pools    map[string]*pool
 	done     int64
 	failed   int64
+	kept     atomic.Int64 // bytes of values, since old ones were removed
 }
 
 // source is a queue that the engine pulls from.
@@ -211,6 +215,13 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := os.MkdirAll(cfg.Cache, 0o700); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
+	if cfg.Values == "" {
+		cfg.Values = valueFolder()
+	}
+	if err := ownFolder(cfg.Values); err != nil {
+		cfg.Log.Warn("large values are not shared with other engines of this machine", "error", err)
+		cfg.Values = ""
+	}
 	e := &engine{cfg: cfg, resources: resources, free: maps.Clone(resources), log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, ended: map[relayKey]time.Time{}, pools: map[string]*pool{}}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	defer e.cancel(nil)
@@ -293,6 +304,7 @@ func (e *engine) run(ctx context.Context) (err error) {
 	e.work.Go(func() { e.follow(watch) })
 	e.work.Go(func() { e.beat(states) })
 	e.work.Go(e.progress)
+	e.work.Go(e.housekeep)
 	select {
 	case <-ctx.Done():
 		e.drain()
@@ -434,6 +446,7 @@ func (e *engine) leave(id string) {
 	_ = q.sub.Unsubscribe()
 	e.courier.Forget(queue.Done(id, ""))
 	e.courier.Forget(queue.Rest(id, ""))
+	e.dropValues(id)
 	for _, r := range stopped {
 		r.stop(errOver)
 	}

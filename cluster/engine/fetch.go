@@ -28,6 +28,7 @@ func (e *engine) fetch(p queue.Program) (string, error) {
 	}
 	path := filepath.Join(e.cfg.Cache, p.Hash)
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		used(path)
 		return path, nil // only this user can have put it there, after a check
 	}
 	if p.Host == host.Name() {
@@ -68,7 +69,7 @@ func (e *engine) fetch(p queue.Program) (string, error) {
 // keep copies a program into the cache, checks it, and closes from.
 func (e *engine) keep(path, want string, from io.ReadCloser) (err error) {
 	defer from.Close()
-	f, err := os.CreateTemp(e.cfg.Cache, ".incoming-*")
+	f, err := os.CreateTemp(e.cfg.Cache, incoming+"*")
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func (r *relay) open(m queue.Message) error {
 		ctx, cancel := context.WithTimeout(r.pool.engine.ctx, time.Minute)
 		defer cancel()
 		var err error
-		if bound, err = queue.GetValue(ctx, r.pool.engine.js, r.key.queue, r.key.job, *m.BoundHash); err != nil {
+		if bound, err = r.pool.engine.value(ctx, r.key.queue, r.key.job, *m.BoundHash); err != nil {
 			return fmt.Errorf("the bound argument: %w", err)
 		}
 	}
