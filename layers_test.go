@@ -132,8 +132,8 @@ var layers = []struct {
 		forbid: func(dep string) bool { return within(dep, executors...) || within(dep, nats, purego) },
 	},
 	{
-		name:   "only the controller and the command link the NATS server",
-		of:     func(p string) bool { return !within(p, "cluster/controller", "cmd") },
+		name:   "only the controller, the command and a tool for tests link the NATS server",
+		of:     func(p string) bool { return !within(p, "cluster/controller", "cmd", "internal/natstest") },
 		forbid: func(dep string) bool { return within(dep, natsServer) },
 	},
 	{

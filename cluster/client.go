@@ -145,6 +145,7 @@ func (c *Client) start(ctx context.Context) (err error) {
 			if e == nil {
 				c.count()
 				c.work.Go(c.watch)
+				c.work.Go(c.present)
 				return nil
 			}
 			c.hear(e)

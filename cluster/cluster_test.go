@@ -17,11 +17,13 @@ import (
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/engine"
+	"github.com/parade-go/parade/internal/natstest"
 	"github.com/parade-go/parade/paradetest"
 )
 
 func TestMain(m *testing.M) {
 	parade.Serve()
+	natstest.Serve()
 	playRole()
 	os.Exit(m.Run())
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/parade-go/parade/cluster/internal/access"
 	"github.com/parade-go/parade/cluster/internal/queue"
@@ -143,6 +144,9 @@ func StopEngines(ctx context.Context, conn Connection, ids ...string) error {
 		return queue.EngineVerb(ids[i], queue.Stop), true
 	})
 }
+
+// ErrNobody says that there was nobody to stop.
+var ErrNobody = nats.ErrNoResponders
 
 // StopController asks the controller to end. Queues stay, for when it starts again.
 func StopController(ctx context.Context, conn Connection) error {

@@ -29,7 +29,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/parade-go/parade/cluster/internal/access"
 	"github.com/parade-go/parade/cluster/internal/queue"
@@ -55,7 +54,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// account is the account that all but the server's own events are in.
+// account is the account that clients, engines and the controller are in.
 const account = "PARADE"
 
 // ErrRunning says that another controller has the cluster's folder.
@@ -68,14 +67,9 @@ type Controller struct {
 	server *server.Server
 	urls   []string
 	conn   *nats.Conn // in the account
-	system *nats.Conn
-	js     jetstream.JetStream
-	done   sync.WaitGroup
+	keeper *Keeper
 
 	closing sync.Once
-	mu      sync.Mutex
-	leaving map[string]*time.Timer // sessions whose client is gone, by queue
-	asked   chan struct{}          // closed when a client asked for the end
 }
 
 // Start starts the server and returns when clients and engines can connect.
@@ -89,16 +83,13 @@ func Start(ctx context.Context, cfg Config) (*Controller, error) {
 			return nil, err
 		}
 	}
-	if cfg.SessionGrace == 0 {
-		cfg.SessionGrace = 30 * time.Second
-	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
 	if err := os.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, err
 	}
-	c := &Controller{cfg: cfg, leaving: map[string]*time.Timer{}, asked: make(chan struct{})}
+	c := &Controller{cfg: cfg}
 	if err := c.start(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
@@ -110,20 +101,21 @@ func Start(ctx context.Context, cfg Config) (*Controller, error) {
 const lockFile = "controller.lock"
 
 // take locks the folder: two servers on one store would ruin it.
-func (c *Controller) take() (err error) {
-	if c.lock, err = os.OpenFile(filepath.Join(c.cfg.Folder, lockFile), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
-		return err
+func take(folder string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(folder, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	taken, err := journal.Lock(c.lock)
+	taken, err := journal.Lock(lock)
 	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-		return nil
+	case errors.Is(err, errors.ErrUnsupported), err == nil && !taken:
+		return lock, nil
 	case err != nil:
-		return fmt.Errorf("locking %s: %w", c.lock.Name(), err)
-	case taken:
-		return fmt.Errorf("%w: %s is locked", ErrRunning, c.lock.Name())
+		err = fmt.Errorf("locking %s: %w", lock.Name(), err)
+	default:
+		err = fmt.Errorf("%w: %s is locked", ErrRunning, lock.Name())
 	}
-	return nil
+	return nil, errors.Join(err, lock.Close())
 }
 
 // Running reports whether a controller has the folder of a cluster, on this machine or on one
@@ -144,8 +136,8 @@ func Running(folder string) (bool, error) {
 	return taken, err
 }
 
-func (c *Controller) start(ctx context.Context) error {
-	if err := c.take(); err != nil {
+func (c *Controller) start(ctx context.Context) (err error) {
+	if c.lock, err = take(c.cfg.Folder); err != nil {
 		return err
 	}
 	state, err := loadState(c.cfg.Folder)
@@ -169,18 +161,13 @@ func (c *Controller) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The controller itself and its view of the server's events are connections
-	// within this process: their keys are never written.
+	// The controller itself connects within this process: its key is never written.
 	own, err := newKey()
 	if err != nil {
 		return err
 	}
-	events, err := newKey()
-	if err != nil {
-		return err
-	}
 	main, system := server.NewAccount(account), server.NewAccount("SYS")
-	users := []*server.NkeyUser{{Nkey: own.public, Account: main}, {Nkey: events.public, Account: system}}
+	users := []*server.NkeyUser{{Nkey: own.public, Account: main}}
 	for _, role := range access.Roles {
 		users = append(users, &server.NkeyUser{Nkey: keys[role].public, Account: main, Permissions: permissions(role)})
 	}
@@ -219,16 +206,7 @@ func (c *Controller) start(ctx context.Context) error {
 	if c.conn, err = own.within(c.server, "parade controller"); err != nil {
 		return err
 	}
-	if c.system, err = events.within(c.server, "parade controller's events"); err != nil {
-		return err
-	}
-	if c.js, err = jetstream.New(c.conn); err != nil {
-		return err
-	}
-	if err := c.furnish(ctx); err != nil {
-		return err
-	}
-	if err := c.housekeep(ctx); err != nil {
+	if c.keeper, err = keep(ctx, c.conn, 1, c.cfg.SessionGrace, c.cfg.Log); err != nil {
 		return err
 	}
 	for _, role := range access.Roles {
@@ -279,22 +257,6 @@ func reachable(host string) []string {
 	return hosts
 }
 
-// furnish makes the buckets that are not there.
-func (c *Controller) furnish(ctx context.Context) error {
-	if _, err := c.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: queue.Records}); err != nil {
-		return fmt.Errorf("bucket %s: %w", queue.Records, err)
-	}
-	if _, err := c.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: queue.Engines, Storage: jetstream.MemoryStorage, TTL: queue.Stale,
-	}); err != nil {
-		return fmt.Errorf("bucket %s: %w", queue.Engines, err)
-	}
-	if _, err := c.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: queue.Programs}); err != nil {
-		return fmt.Errorf("bucket %s: %w", queue.Programs, err)
-	}
-	return nil
-}
-
 // File is the connection file of a role, "client", "engine" or "observer".
 func (c *Controller) File(role string) string { return access.File(c.cfg.Folder, role) }
 
@@ -306,22 +268,16 @@ func (c *Controller) Folder() string { return c.cfg.Folder }
 
 // Asked is closed when a client has asked the controller to end. Whoever started it
 // then calls Close.
-func (c *Controller) Asked() <-chan struct{} { return c.asked }
+func (c *Controller) Asked() <-chan struct{} { return c.keeper.Asked() }
 
 // Close stops the server. Engines and clients wait for it to come back.
 func (c *Controller) Close() error {
 	c.closing.Do(func() {
-		c.mu.Lock()
-		for _, timer := range c.leaving {
-			timer.Stop()
+		if c.keeper != nil {
+			_ = c.keeper.Close()
 		}
-		c.leaving = nil
-		c.mu.Unlock()
-		c.done.Wait()
-		for _, conn := range []*nats.Conn{c.conn, c.system} {
-			if conn != nil {
-				conn.Close()
-			}
+		if c.conn != nil {
+			c.conn.Close()
 		}
 		if c.server != nil {
 			c.server.Shutdown()
@@ -388,7 +344,7 @@ func permissions(role string) *server.Permissions {
 		allow = append(allow,
 			queue.Work("*", "*"), queue.Over("*"), "parade.engine.>", queue.ControllerStop,
 			"$JS.API.STREAM.>", "$JS.API.CONSUMER.>", "$JS.API.DIRECT.GET.>", "$JS.ACK.>",
-			"$KV."+queue.Records+".>", "$O.>")
+			"$KV."+queue.Records+".>", "$KV."+queue.Clients+".>", "$O.>")
 		p.Subscribe.Allow = append(p.Subscribe.Allow, queue.Done("*", "*"))
 		p.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute} // confirms answers
 	case access.Engine:

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,11 +19,15 @@ import (
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/internal/queue"
+	"github.com/parade-go/parade/internal/natstest"
 	_ "github.com/parade-go/parade/process"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	natstest.Serve()
+	goleak.VerifyTestMain(m)
+}
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
@@ -271,37 +276,45 @@ func TestRolesMayNot(t *testing.T) {
 	}
 }
 
+// present says that a client is there, as cluster.Client does, until the returned function is called.
+func present(nc *nats.Conn, id string) (stop func()) {
+	life, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		for life.Err() == nil {
+			_ = nc.Publish(queue.Presence(id), nil)
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
 // TestSessionOfADeadClient is removed after the grace, a job's queue is not.
 func TestSessionOfADeadClient(t *testing.T) {
 	t.Parallel()
 	c := start(t, controller.Config{SessionGrace: 200 * time.Millisecond})
-	conn := load(t, c, cluster.RoleClient)
-	closed := make(chan struct{})
-	nc, err := conn.Dial(queue.ClientName("mine"), nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for id, kind := range map[string]string{"mine": queue.Session, "job": queue.Job} {
+	nc, js := dial(t, load(t, c, cluster.RoleClient))
+	leave := present(nc, "mine")
+	for id, kind := range map[string]string{"mine": queue.Session, "mine-1": queue.Session, "job": queue.Job} {
 		if err := queue.Make(t.Context(), js, queue.Record{ID: id, Kind: kind}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(500 * time.Millisecond) // longer than the grace: it is connected
+	time.Sleep(500 * time.Millisecond) // longer than the grace: it is there
 	if _, err := js.Stream(t.Context(), queue.WorkStream("mine")); err != nil {
 		t.Fatalf("the queue of a client that is there: %v", err)
 	}
-	nc.Close()
-	<-closed
-	_, js = dial(t, conn)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := js.Stream(t.Context(), queue.WorkStream("mine")); errors.Is(err, jetstream.ErrStreamNotFound) {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("the queue is still there: %v", err)
+	leave()
+	for _, id := range []string{"mine", "mine-1"} {
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			if _, err := js.Stream(t.Context(), queue.WorkStream(id)); errors.Is(err, jetstream.ErrStreamNotFound) {
+				break
+			} else if time.Now().After(deadline) {
+				t.Fatalf("queue %s is still there: %v", id, err)
+			}
 		}
 	}
 	if _, err := js.Stream(t.Context(), queue.WorkStream("job")); err != nil {
@@ -309,42 +322,23 @@ func TestSessionOfADeadClient(t *testing.T) {
 	}
 }
 
-// TestSessionOverRestarts: a client that is back before the controller listens to events
-// keeps its queue.
+// TestSessionOverRestarts: a client that is back within the grace keeps its queues.
 func TestSessionOverRestarts(t *testing.T) {
 	t.Parallel()
 	c := start(t, controller.Config{})
-	conn := load(t, c, cluster.RoleClient)
-	client, err := cluster.Connect(t.Context(), conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	closed := make(chan struct{})
-	nc, err := conn.Dial(queue.ClientName("mine"), nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		nc.Close()
-		<-closed
-	}()
-	js, err := queue.JetStream(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := queue.Make(t.Context(), js, queue.Record{ID: "mine", Kind: queue.Session}, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := queue.Make(t.Context(), js, queue.Record{ID: "mine-1", Kind: queue.Session}, 0); err != nil {
-		t.Fatal(err)
+	nc, js := dial(t, load(t, c, cluster.RoleClient))
+	defer present(nc, "mine")()
+	for _, id := range []string{"mine", "mine-1"} {
+		if err := queue.Make(t.Context(), js, queue.Record{ID: id, Kind: queue.Session}, 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for range 3 {
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
-		c = start(t, controller.Config{Folder: c.Folder(), SessionGrace: 500 * time.Millisecond})
-		time.Sleep(time.Second) // longer than the grace
+		c = start(t, controller.Config{Folder: c.Folder(), SessionGrace: time.Second})
+		time.Sleep(2 * time.Second) // longer than the grace
 		for _, id := range []string{"mine", "mine-1"} {
 			if _, err := js.Stream(t.Context(), queue.WorkStream(id)); err != nil {
 				t.Fatalf("queue %s of a client that is there: %v", id, err)

@@ -25,7 +25,7 @@ import (
 // state is what a cluster remembers of its last start.
 type state struct {
 	Name    string    `json:"name"`
-	Address string    `json:"address"`
+	Address string    `json:"address,omitempty"` // none of a site's own NATS
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 
@@ -74,6 +74,8 @@ func (s *state) keys() (map[string]key, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			k, err = newKey()
+		case err == nil && conn.Site():
+			err = fmt.Errorf("%s is of a site's own NATS; remove the cluster to have one with a server of its own", access.File(s.folder, role))
 		case err == nil:
 			var pair nkeys.KeyPair
 			if pair, err = nkeys.FromSeed([]byte(conn.Key)); err == nil {

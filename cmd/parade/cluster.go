@@ -69,6 +69,8 @@ type clusterStart struct {
 	launcher, template string
 	options, hosts     []string
 	print              bool
+
+	site site
 }
 
 func newClusterStart() *cobra.Command {
@@ -88,7 +90,10 @@ With --launcher a batch system starts the engines, one job for each, when it has
 The cluster's folder must be there on its nodes, as home folders mostly are. The ids of the
 jobs are kept, and stop cancels them. --print shows the script, which --template replaces.
 With --launcher ssh engines start on hosts that ssh can log in to without a question; where
-one has no parade, this one is copied.`,
+one has no parade, this one is copied.
+
+With --nats the cluster is at a NATS of your site's, which must have JetStream and give this
+cluster an account for itself. With --replicas 3 it outlives any one of the servers.`,
 		Example: `  parade cluster start -n 4
   parade cluster start lab --listen 0.0.0.0:0 --launcher slurm -n 16 --slots 8 --option=--time=2:00:00
   parade cluster start lab --listen 0.0.0.0:4222 -n 0`,
@@ -106,6 +111,11 @@ one has no parade, this one is copied.`,
 			if (opts.launcher == launch.SSHName) != (len(opts.hosts) > 0) {
 				return usagef("--launcher ssh and --host go together")
 			}
+			if there, err := opts.site.check(); err != nil {
+				return err
+			} else if there && (opts.listen != "" || opts.sync) {
+				return usagef("--listen and --sync are for a server of the cluster's own, not for --nats")
+			}
 			return runClusterStart(cmd.Context(), name, opts, cmd.OutOrStdout())
 		},
 	}
@@ -119,6 +129,7 @@ one has no parade, this one is copied.`,
 	cmd.Flags().StringVar(&opts.template, "template", "", "`file` to make batch scripts from, in place of the launcher's own")
 	cmd.Flags().StringArrayVar(&opts.options, "option", nil, "a line for the batch system, such as --partition=short; any number")
 	cmd.Flags().BoolVar(&opts.print, "print", false, "print the batch script, and do nothing")
+	opts.site.add(cmd.Flags())
 	return cmd
 }
 
@@ -147,9 +158,33 @@ func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	before, err := lookAt(ctx, name)
-	if err != nil {
+	var before cluster.Status
+	_, atSite := siteOf(folder)
+	atSite = atSite || len(opts.site.urls) > 0
+	runs := false
+	if atSite { // it answers without a controller
+		if len(opts.site.urls) > 0 { // before anything is started
+			if _, err = opts.site.connection(name); err != nil {
+				return err
+			}
+		}
+		if runs, err = controller.Running(folder); err == nil && runs {
+			before, err = lookAt(ctx, name)
+		}
+		if err != nil {
+			return err
+		}
+	} else {
+		before, err = lookAt(ctx, name)
+		runs = err == nil
+	}
+	if !runs {
 		args := []string{"cluster", "controller", name}
+		more, err := opts.site.arguments()
+		if err != nil {
+			return err
+		}
+		args = append(args, more...)
 		if opts.listen != "" {
 			args = append(args, "--listen", opts.listen)
 		}
@@ -166,8 +201,8 @@ func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout
 		}); err != nil {
 			return fmt.Errorf("the controller of cluster %s did not start: %w", name, err)
 		}
-	} else if opts.listen != "" || opts.sync {
-		return usagef("cluster %s is running; --listen and --sync are for its start: stop it first", name)
+	} else if opts.listen != "" || opts.sync || len(opts.site.urls) > 0 {
+		return usagef("cluster %s is running; --listen, --sync and --nats are for its start: stop it first", name)
 	}
 	if opts.launcher != localLauncher {
 		return launchEngines(ctx, name, folder, opts, before, stdout)
@@ -455,7 +490,12 @@ func runClusterStop(ctx context.Context, name string, remove bool, stdout, stder
 		err = notRunning(name, err)
 	}
 	if err == nil && remove {
-		err = os.RemoveAll(folder)
+		if conn, ok := siteOf(folder); ok {
+			err = controller.Clear(ctx, conn)
+		}
+		if err == nil {
+			err = os.RemoveAll(folder)
+		}
 	}
 	if err != nil {
 		return err
@@ -515,11 +555,19 @@ func stopCluster(ctx context.Context, name string, s cluster.Status) error {
 	// The controller ends whatever the engines did: without it they end, too.
 	ctx, cancel = context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	if err := cluster.StopController(ctx, conn); err != nil {
+	if err := cluster.StopController(ctx, conn); err != nil && !(conn.Site() && errors.Is(err, cluster.ErrNobody)) {
 		return errors.Join(stays, err)
 	}
 	for {
-		if _, err := lookAt(ctx, name); err != nil {
+		if conn.Site() { // its servers stay
+			folder, err := cluster.Folder(name)
+			if err != nil {
+				return err
+			}
+			if running, err := controller.Running(folder); err != nil || !running {
+				return errors.Join(stays, err)
+			}
+		} else if _, err := lookAt(ctx, name); err != nil {
 			return stays
 		}
 		select {
@@ -597,30 +645,89 @@ func (o clusterStart) offer() (args []string) {
 }
 
 func newClusterController() *cobra.Command {
-	var cfg controller.Config
+	var (
+		cfg  controller.Config
+		at   site
+		file string
+	)
 	cmd := &cobra.Command{
 		Use:   "controller [NAME]",
 		Short: "Be the controller of a cluster, until it is stopped",
 		Long: `Controller is what "parade cluster start" starts in the background: the place where clients
-and engines of a cluster meet. Run it yourself to have it under a supervisor.`,
+and engines of a cluster meet. Run it yourself to have it under a supervisor.
+
+With a NATS of your site's it only keeps house, has no state, and may run on several machines:
+--connection is a copy of the file client.json from the cluster's folder.`,
+		Example: `  parade cluster controller lab --listen 0.0.0.0:4222
+  parade cluster controller lab --nats tls://nats1:4222,tls://nats2:4222 --nats-creds lab.creds --replicas 3
+  parade cluster controller --connection client.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var err error
+			there, err := at.check()
+			if err != nil {
+				return err
+			}
+			if there && (cfg.Listen != "" || cfg.Sync) {
+				return usagef("--listen and --sync are for a server of the cluster's own, not for --nats")
+			}
+			if file != "" {
+				if there || cfg.Listen != "" || len(args) > 0 {
+					return usagef("--connection already says which cluster, and where it is")
+				}
+				conn, err := cluster.Load(file)
+				if err != nil {
+					return &inputError{err}
+				}
+				return keepHouse(cmd, controller.KeepConfig{Connection: conn})
+			}
 			if cfg.Name, err = clusterName(args); err != nil {
 				return err
+			}
+			folder, err := cluster.Folder(cfg.Name)
+			if err != nil {
+				return err
+			}
+			conn, known := siteOf(folder)
+			if there {
+				if conn, err = at.connection(cfg.Name); err != nil {
+					return err
+				}
+			}
+			if there || known {
+				return keepHouse(cmd, controller.KeepConfig{Connection: conn, Folder: folder})
 			}
 			c, err := controller.Start(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "cluster %s listens at %s\n", cfg.Name, strings.Join(c.URLs(), " "))
-			select {
-			case <-cmd.Context().Done():
-			case <-c.Asked():
-			}
-			return c.Close()
+			return untilAsked(cmd.Context(), c)
 		},
 	}
 	cmd.Flags().StringVar(&cfg.Listen, "listen", "", "address and port to listen at (default a port of the loopback interface)")
 	cmd.Flags().BoolVar(&cfg.Sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
+	cmd.Flags().StringVar(&file, "connection", "", "connection file of a client, to keep house in a cluster at a site's NATS")
+	at.add(cmd.Flags())
 	return cmd
+}
+
+// keepHouse is the controller of a cluster whose servers are a site's.
+func keepHouse(cmd *cobra.Command, cfg controller.KeepConfig) error {
+	k, err := controller.Keep(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "cluster %s is kept at %s\n", cfg.Connection.Cluster, strings.Join(cfg.Connection.URLs, " "))
+	return untilAsked(cmd.Context(), k)
+}
+
+// untilAsked waits for the end of ctx, or until a client asks for it.
+func untilAsked(ctx context.Context, c interface {
+	Asked() <-chan struct{}
+	Close() error
+}) error {
+	select {
+	case <-ctx.Done():
+	case <-c.Asked():
+	}
+	return c.Close()
 }

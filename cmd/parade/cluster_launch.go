@@ -64,7 +64,7 @@ func (o clusterStart) scripted(name, folder string) (launch.System, string, erro
 
 // launchEngines submits a job for each engine, and keeps their ids.
 func launchEngines(ctx context.Context, name, folder string, o clusterStart, s cluster.Status, stdout io.Writer) error {
-	if !slices.ContainsFunc(s.URLs, outward) {
+	if _, ok := siteOf(folder); !ok && !slices.ContainsFunc(s.URLs, outward) {
 		return usagef("cluster %s listens on the loopback interface only, where engines on other machines cannot reach it: stop it, and start it with --listen 0.0.0.0:0", name)
 	}
 	submit, where, err := o.submitter(name, folder)

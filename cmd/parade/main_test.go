@@ -16,12 +16,14 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster"
+	"github.com/parade-go/parade/internal/natstest"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	parade.Serve() // the scripts' workers are this test's binary
+	natstest.Serve()
 	testscript.Main(m, map[string]func(){"parade": main})
 }
 
@@ -39,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"exits":     exits,
 			"jsonlines": jsonLines,
 			"phantom":   phantom,
+			"nats":      func(ts *testscript.TestScript, neg bool, args []string) { startNATS(t, ts, neg, args) },
 		},
 	})
 }
@@ -80,6 +83,18 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
 	}
+}
+
+// startNATS starts servers of NATS, and puts their URLs into $NATS and what lets one in into a file:
+// nats 3 file.
+func startNATS(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: nats servers file")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Setenv("NATS", strings.Join(natstest.Start(t, n).URLs(), ","))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(natstest.User+":"+natstest.Password+"\n"), 0o600))
 }
 
 // jsonLines sees to it that each line of a file, or of stdout, is an object with

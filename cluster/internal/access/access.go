@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -42,8 +44,41 @@ type Connection struct {
 	Cluster string   `json:"cluster"`
 	Role    string   `json:"role"`
 	URLs    []string `json:"urls"`
-	CA      string   `json:"ca,omitempty"`  // the cluster's own authority, PEM
+	CA      string   `json:"ca,omitempty"`  // of the authority that vouches for the servers, PEM
 	Key     string   `json:"key,omitempty"` // the secret half of the role's key
+
+	// Of a site's own NATS. Replicas is on how many of its servers everything is; it is 0
+	// of a cluster whose controller has the server.
+	Replicas int    `json:"replicas,omitempty"`
+	Creds    string `json:"creds,omitempty"` // a credentials file: a token and its key
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Insecure bool   `json:"insecure,omitempty"` // without TLS beyond this machine
+}
+
+// Site reports whether the servers are a site's own, and not a controller's.
+func (c Connection) Site() bool { return c.Replicas > 0 }
+
+// WithCredentials returns the connection with what a site's own NATS knows this user by: the
+// content of a credentials file, the seed of a key, or "user:password".
+func (c Connection) WithCredentials(text string) (Connection, error) {
+	c.Creds, c.Key, c.User, c.Password = "", "", "", ""
+	text = strings.TrimSpace(text)
+	user, password, ok := strings.Cut(text, ":")
+	switch {
+	case strings.Contains(text, "BEGIN NATS USER JWT"):
+		c.Creds = text + "\n"
+	case strings.HasPrefix(text, "SU") && !ok:
+		if _, err := nkeys.FromSeed([]byte(text)); err != nil {
+			return c, fmt.Errorf("the seed of a key: %w", err)
+		}
+		c.Key = text
+	case ok && user != "" && !strings.ContainsAny(text, "\r\n"):
+		c.User, c.Password = user, password
+	default:
+		return c, errors.New("neither a credentials file of NATS, nor the seed of a user's key (SU...), nor a line \"user:password\"")
+	}
+	return c, nil
 }
 
 // String leaves out the secret.
@@ -106,7 +141,14 @@ func (c Connection) Dial(name string, opts ...nats.Option) (*nats.Conn, error) {
 		if !pool.AppendCertsFromPEM([]byte(c.CA)) {
 			return nil, fmt.Errorf("%v: the certificate of its authority cannot be read", c)
 		}
-		all = append(all, nats.Secure(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}))
+		oldest := uint16(tls.VersionTLS13)
+		if c.Site() {
+			oldest = tls.VersionTLS12
+		}
+		all = append(all, nats.Secure(&tls.Config{RootCAs: pool, MinVersion: oldest}))
+	}
+	if err := c.private(); err != nil {
+		return nil, err
 	}
 	if c.Key != "" {
 		pair, err := nkeys.FromSeed([]byte(c.Key))
@@ -119,23 +161,40 @@ func (c Connection) Dial(name string, opts ...nats.Option) (*nats.Conn, error) {
 		}
 		all = append(all, nats.Nkey(public, pair.Sign))
 	}
-	url := ""
-	for _, u := range c.URLs {
-		if url != "" {
-			url += ","
-		}
-		url += u
+	if c.Creds != "" {
+		all = append(all, nats.UserCredentialBytes([]byte(c.Creds)))
 	}
-	conn, err := nats.Connect(url, append(all, opts...)...)
+	if c.User != "" {
+		all = append(all, nats.UserInfo(c.User, c.Password))
+	}
+	conn, err := nats.Connect(strings.Join(c.URLs, ","), append(all, opts...)...)
 	switch {
 	case err == nil:
 		return conn, nil
 	case errors.Is(err, nats.ErrAuthorization):
-		return nil, fmt.Errorf("%v: %w: it does not know this key, which is of another cluster or has been replaced", c, ErrRefused)
+		return nil, fmt.Errorf("%v: %w: it does not know this key or user, which is of another cluster or has been replaced", c, ErrRefused)
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return nil, fmt.Errorf("%v: %w: what answers there is not this cluster: %w", c, ErrRefused, err)
 	}
 	return nil, &awayError{fmt.Errorf("%v: %w", c, err)}
+}
+
+// private refuses what would send secrets and tasks over a network for all to read.
+func (c Connection) private() error {
+	if c.CA != "" || c.Insecure {
+		return nil
+	}
+	for _, text := range c.URLs {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("%q is not the URL of a NATS server; write for example tls://nats.site:4222", text)
+		}
+		ip := net.ParseIP(u.Hostname())
+		if u.Scheme != "tls" && u.Scheme != "wss" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("%s is on another machine and would be used without TLS, for everybody on the network to read and to change; write tls:// if its servers have it, or allow it with --insecure", text)
+		}
+	}
+	return nil
 }
 
 // awayError says that nobody answered, or not to the end.

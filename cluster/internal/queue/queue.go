@@ -23,6 +23,7 @@ const (
 	Records  = "parade-queues"
 	Engines  = "parade-engines"
 	Programs = "parade-programs"
+	Clients  = "parade-clients" // a key of each client that is there
 )
 
 const (
@@ -34,7 +35,7 @@ const (
 	Progress = 400 * time.Millisecond
 	// Beat is how often an engine writes its state.
 	Beat = time.Second
-	// Stale is when an engine's state no longer counts.
+	// Stale is when an engine's state, or a client's key, no longer counts.
 	Stale = 5 * time.Second
 	// Inline is the size from which values travel by their hash.
 	Inline = 256 << 10
@@ -117,6 +118,11 @@ func WorkStream(id string) string { return "PARADE_WORK_" + id }
 // DoneStream is the stream of a job's answers. It has the job's name, so that no two jobs
 // have the same, while the queue is another each time that a name is used.
 func DoneStream(name string) string { return "PARADE_DONE_" + name }
+
+// Ours reports whether a stream is one of a cluster's.
+func Ours(stream string) bool {
+	return strings.HasPrefix(stream, "PARADE_") || strings.HasPrefix(stream, "KV_parade-") || strings.HasPrefix(stream, "OBJ_parade-")
+}
 
 // Name is that of a job, and of a session its id.
 func (r Record) Name() string {
@@ -284,6 +290,15 @@ func ParseAnswer(data []byte) (answer []byte, elsewhere *Hash, err error) {
 	return nil, nil, fmt.Errorf("answer of %d bytes in no known form", len(data))
 }
 
-// ClientName is the name of a client's connection, by which the controller knows whose
-// queue it is.
+// ClientName is the name of a client's connection, for those who look at the server.
 func ClientName(id string) string { return "parade client " + id }
+
+// Presence is the subject on which a client says, every [Beat], that it is there. The bucket
+// of clients keeps it while that is not older than [Stale].
+func Presence(id string) string { return "$KV." + Clients + "." + id }
+
+// Owner is the client whose queue it is: its queues for chosen engines have a suffix.
+func Owner(id string) string {
+	id, _, _ = strings.Cut(id, "-")
+	return id
+}

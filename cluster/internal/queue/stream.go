@@ -41,10 +41,14 @@ func Make(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int)
 
 // build is one try to make a queue. It may find what an earlier one has made.
 func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int) error {
+	copies, err := replicas(ctx, js)
+	if err != nil {
+		return err
+	}
 	if r.Kind == Job { // it takes the name
 		_, err := js.CreateStream(ctx, jetstream.StreamConfig{
 			Name: DoneStream(r.Name()), Subjects: []string{Done(r.ID, "*")},
-			Storage: jetstream.FileStorage, Replicas: 1, Duplicates: Progress,
+			Storage: jetstream.FileStorage, Replicas: copies, Duplicates: Progress,
 		})
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return ErrTaken
@@ -53,9 +57,9 @@ func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int
 			return fmt.Errorf("stream %s: %w", DoneStream(r.Name()), err)
 		}
 	}
-	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: WorkStream(r.ID), Subjects: []string{Work(r.ID, "*"), Rest(r.ID, "*")},
-		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: 1,
+		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: copies,
 		Duplicates: Progress,                                                             // tasks may come twice; there is no need to remember
 		Metadata:   map[string]string{"parade.made": r.Created.Format(time.RFC3339Nano)}, // no two are the same
 	})
@@ -73,12 +77,24 @@ func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int
 		MaxAckPending: maxRunning, MaxWaiting: 64 << 10, MaxDeliver: -1,
 	})
 	if err == nil {
-		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: Values(r.ID)})
+		err = makeValues(ctx, js, r.ID, copies)
 	}
 	if err == nil {
 		err = put(ctx, js, r)
 	}
 	return err
+}
+
+func makeValues(ctx context.Context, js jetstream.JetStream, id string, copies int) error {
+	_, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: Values(id), Replicas: copies})
+	if copies == 1 || err != nil && !errors.Is(err, jetstream.ErrBucketExists) { // an earlier try may have made it
+		return err
+	}
+	s, err := js.Stream(ctx, "OBJ_"+Values(id))
+	if err != nil {
+		return err
+	}
+	return settle(ctx, js, s, copies)
 }
 
 // Bucket returns a bucket, which may not be there yet while a controller starts.
