@@ -103,7 +103,11 @@ func Connect(ctx context.Context, conn Connection) (*Client, error) {
 		c.stop()
 		return nil, err
 	}
-	if err := c.start(ctx); err != nil {
+	err = c.start(ctx)
+	if err == nil && conn.Site() {
+		err = c.overhear()
+	}
+	if err != nil {
 		c.stop()
 		if c.courier != nil {
 			c.courier.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/engine"
+	"github.com/parade-go/parade/cluster/internal/queue"
 	"github.com/parade-go/parade/internal/natstest"
 )
 
@@ -103,6 +104,39 @@ func TestSiteLosesServers(t *testing.T) {
 	for i := range in {
 		if want := 7*in[i] + 1; out[i] != want || again[i] != want {
 			t.Fatalf("result %d is %d, and of the job %d, want %d", i, out[i], again[i], want)
+		}
+	}
+}
+
+// TestSiteKeepsEngines: while nobody leads the bucket of engines they are still there.
+func TestSiteKeepsEngines(t *testing.T) {
+	t.Parallel()
+	site, _, client := atSite(t)
+	var ids []string
+	for _, e := range client.Engines() {
+		ids = append(ids, e.ID)
+	}
+	over := make(chan error, 1)
+	go func() {
+		_, err := parade.Map(t.Context(), client.Direct(ids...), doze, []int{15000, 15000}, parade.BatchSize(1))
+		over <- err
+	}()
+	leader := site.Leader("KV_" + queue.Engines)
+	if leader < 0 {
+		t.Fatal("nobody leads the bucket of engines")
+	}
+	site.Kill(leader)
+	for {
+		select {
+		case err := <-over:
+			if err != nil {
+				t.Errorf("a call of chosen engines: %v", err)
+			}
+			return
+		case <-time.After(50 * time.Millisecond):
+			if n := len(client.Engines()); n != 2 {
+				t.Fatalf("%d engines are there, want 2", n)
+			}
 		}
 	}
 }

@@ -297,6 +297,9 @@ func ClientName(id string) string { return "parade client " + id }
 // of clients keeps it while that is not older than [Stale].
 func Presence(id string) string { return "$KV." + Clients + "." + id }
 
+// State is the subject on which an engine writes its state.
+func State(id string) string { return "$KV." + Engines + "." + id }
+
 // Owner is the client whose queue it is: its queues for chosen engines have a suffix.
 func Owner(id string) string {
 	id, _, _ = strings.Cut(id, "-")

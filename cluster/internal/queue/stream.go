@@ -11,10 +11,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// JetStream is what to reach a cluster's streams by. A busy server may take a while over
-// large values.
+// JetStream is what to reach a cluster's streams by, even while servers die and come back. A busy
+// server may take a while over large values.
 func JetStream(conn *nats.Conn) (jetstream.JetStream, error) {
-	return jetstream.New(conn, jetstream.WithDefaultTimeout(30*time.Second), jetstream.WithPublishAsyncTimeout(30*time.Second))
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(30*time.Second), jetstream.WithPublishAsyncTimeout(30*time.Second))
+	if err != nil {
+		return nil, err
+	}
+	return patient{js}, nil
 }
 
 // ErrTaken says that there is a queue of that name.
@@ -99,7 +103,7 @@ func makeValues(ctx context.Context, js jetstream.JetStream, id string, copies i
 
 // Bucket returns a bucket, which may not be there yet while a controller starts.
 func Bucket(ctx context.Context, js jetstream.JetStream, name string) (kv jetstream.KeyValue, err error) {
-	err = Persist(ctx, 10*time.Second, func(ctx context.Context) (err error) {
+	err = Persist(ctx, 20*time.Second, func(ctx context.Context) (err error) {
 		kv, err = js.KeyValue(ctx, name)
 		return err
 	})
