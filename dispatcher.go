@@ -212,11 +212,11 @@ func (d *Dispatcher) newDispatch(j *Job) (*dispatch, error) {
 	}
 	run := &dispatch{job: j, using: map[*remote]int{}}
 	appendRun(&run.head, &j.run)
-	if j.bound == nil {
+	if !j.binds() {
 		return run, nil
 	}
-	if err := j.bound(&run.bound); err != nil {
-		return nil, fmt.Errorf("%w: the argument bound to %q: %w", ErrEncode, j.run.name, err)
+	if err := j.appendBound(&run.bound); err != nil {
+		return nil, err
 	}
 	run.mode = boundInline
 	size := run.bound.Len()

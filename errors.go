@@ -41,6 +41,7 @@ func init() {
 		"parade.ErrPanic": ErrPanic, "parade.ErrTimeout": ErrTimeout,
 		"parade.ErrWorkerLost": ErrWorkerLost, "parade.ErrFrozen": ErrFrozen, "parade.ErrEncode": ErrEncode,
 		"parade.ErrNotDeclared": ErrNotDeclared, "parade.ErrClosed": ErrClosed, "parade.ErrJournalHeld": ErrJournalHeld,
+		"parade.ErrNoValue": ErrNoValue,
 	} {
 		wire.RegisterError(name, err)
 	}

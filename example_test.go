@@ -30,6 +30,10 @@ var (
 		}
 		return 10 * x, nil
 	})
+	scaled = parade.FuncContext("example.scaled", func(ctx context.Context, x float64) (float64, error) {
+		scale, err := parade.Value[float64](ctx, "scale")
+		return scale * x, err
+	})
 	errNegative = parade.Sentinel("example.errNegative", errors.New("is negative"))
 )
 
@@ -151,4 +155,18 @@ func ExampleRetries() {
 	out, err := parade.Map(ctx, ex, flaky, []int{1, 2, 3}, parade.Retries(1))
 	fmt.Println(out, err)
 	// Output: [10 20 30] <nil>
+}
+
+// A value that every task needs goes to each worker once, and is found by its name.
+func ExampleWith() {
+	ctx := context.Background()
+	ex := parade.Threads(4)
+	defer ex.Close()
+	out, err := parade.Map(ctx, ex, scaled, []float64{1, 2, 3}, parade.With("scale", 10.0))
+	fmt.Println(out, err)
+	_, err = parade.Map(ctx, ex, scaled, []float64{1}, parade.With("scale", 10))
+	fmt.Println(errors.Is(err, parade.ErrNoValue), err)
+	// Output:
+	// [10 20 30] <nil>
+	// true example.scaled: input 0 failed (threads/0): no such value: the value "scale" is of type int, not float64
 }

@@ -89,6 +89,19 @@ func (t *tempo) learn(n int, d time.Duration) {
 	t.largest = max(t.largest, n)
 }
 
+// binds says whether something goes to each worker once: a bound argument, or values.
+func (j *Job) binds() bool { return j.bound != nil || len(j.set.values) > 0 }
+
+// appendBound appends the bound argument, if there is one, and behind it the values.
+func (j *Job) appendBound(b *wire.Buffer) error {
+	if j.bound != nil {
+		if err := j.bound(b); err != nil {
+			return fmt.Errorf("%w: the argument bound to %q: %w", ErrEncode, j.run.name, err)
+		}
+	}
+	return appendNamed(b, j.set.values)
+}
+
 // watch stops the job when its caller's context ends.
 func (j *Job) watch(ctx context.Context) (release func() bool) {
 	if ctx.Done() == nil {

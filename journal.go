@@ -25,7 +25,8 @@ import (
 //
 // A result from the file is what the function returned, bit by bit. It is used when all
 // this is the same as when it was computed: the program's executable, the function's
-// name, its bound argument, the [Seed], and the input with its place in the sequence.
+// name, its bound argument, the values of [With], the [Seed], and the input with its place in
+// the sequence.
 // Otherwise the input is computed anew. What the function reads besides, files and
 // libraries loaded at run time, is not looked at: choose another file, or remove the
 // old one, when that has changed. Failures are not kept, so they are tried again.
@@ -56,7 +57,7 @@ type ledgerHead struct {
 	Job   int    `json:"job"`
 	Func  string `json:"func"`
 	Build string `json:"build"`           // SHA-256 of the executable
-	Bound string `json:"bound,omitempty"` // SHA-256 of the encoded bound argument
+	Bound string `json:"bound,omitempty"` // SHA-256 of the encoded bound argument, and values
 	Seed  uint64 `json:"seed"`
 	Call  int    `json:"call"` // how many such calls of the program came to their end before
 }
@@ -89,26 +90,28 @@ func openLedger[A, R any](f *Function[A, R], set settings) (*ledger, error) {
 		return nil, fmt.Errorf("parade: Journal: %w: a closure has no name to find its results by; "+
 			"put the function in a package-level variable with parade.Func(\"name\", f)", ErrNotDeclared)
 	}
-	l, err := newLedger(f.name, f.bound, set)
+	l, err := newLedger(&Job{run: run{name: f.name}, bound: f.bound, set: set})
 	if err != nil {
 		return nil, fmt.Errorf("parade: %w", err)
 	}
 	return l, nil
 }
 
-func newLedger(name string, bound func(*wire.Buffer) error, set settings) (*ledger, error) {
+// newLedger needs of the job its function, settings, bound argument and values.
+func newLedger(j *Job) (*ledger, error) {
+	set := j.set
 	path, err := filepath.Abs(set.journal)
 	if err != nil {
 		return nil, err
 	}
-	head := ledgerHead{Func: name, Seed: set.seed}
+	head := ledgerHead{Func: j.run.name, Seed: set.seed}
 	if head.Build, err = executableSum(); err != nil {
 		return nil, err
 	}
-	if bound != nil {
+	if j.binds() {
 		var b wire.Buffer
-		if err := bound(&b); err != nil {
-			return nil, fmt.Errorf("%s: bound argument: %w: %w", name, ErrEncode, err)
+		if err := j.appendBound(&b); err != nil {
+			return nil, err
 		}
 		sum := sumOf(&b)
 		head.Bound = hex.EncodeToString(sum[:])

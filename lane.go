@@ -31,6 +31,7 @@ type run struct {
 	stopAt  int  // failures after which a batch is not worth finishing; 0: never
 	shares  bool // a batch that turns out slow gives back what others could run
 	apart   bool // each value is a message of its own
+	values  values
 }
 
 // outcome is what became of a batch.

@@ -41,6 +41,7 @@ type settings struct {
 	every     time.Duration
 	report    *Report
 	journal   string // path; "": none
+	values    []*namedValue
 	err       error  // the first option that makes no sense
 }
 

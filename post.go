@@ -62,12 +62,12 @@ func (j *Job) Post(wake func()) (*Post, error) {
 	appendRun(&head, &j.run)
 	head.Uvarint(uint64(j.set.retries))
 	head.Uvarint(uint64(j.set.crashes))
-	if j.bound == nil {
+	if !j.binds() {
 		head.Uint8(0)
 	} else {
 		head.Uint8(1)
-		if err := j.bound(&bound); err != nil {
-			return nil, fmt.Errorf("%w: the argument bound to %q: %w", ErrEncode, j.run.name, err)
+		if err := j.appendBound(&bound); err != nil {
+			return nil, err
 		}
 		p.bound = bound.AppendTo(make([]byte, 0, bound.Len()))
 	}
@@ -81,8 +81,9 @@ func (j *Job) Post(wake func()) (*Post, error) {
 // Head is what a [Relay] must know of the job.
 func (p *Post) Head() []byte { return p.head }
 
-// Bound is the encoded bound argument; ok is false without one.
-func (p *Post) Bound() (encoded []byte, ok bool) { return p.bound, p.job.bound != nil }
+// Bound is the encoded bound argument with the values of [With]; ok is false without
+// either.
+func (p *Post) Bound() (encoded []byte, ok bool) { return p.bound, p.job.binds() }
 
 // Sent counts bytes that were sent beside the parcels.
 func (p *Post) Sent(n int) { p.job.sent(int64(n)) }

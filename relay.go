@@ -124,8 +124,9 @@ type Relay struct {
 	data *relayData
 }
 
-// NewRelay makes the job that head and bound, of a [Post], describe.
-func NewRelay(head, bound []byte) (*Relay, error) {
+// NewRelay makes the job that head and bound, of a [Post], describe. Its tasks find the values,
+// too, but for names that the job has itself.
+func NewRelay(head, bound []byte, values ...ValueData) (*Relay, error) {
 	rd := wire.NewReader(head, false)
 	r := decodeRun(rd)
 	set := settings{retries: int(rd.Uvarint()), crashes: int(rd.Uvarint())}
@@ -138,9 +139,12 @@ func NewRelay(head, bound []byte) (*Relay, error) {
 	j.wake.L = &j.mu
 	j.relay = &relayData{job: j, chunks: map[*chunk]struct{}{}}
 	j.data, j.remote = j.relay, true
-	if hasBound == 1 {
+	if hasBound == 1 || len(values) > 0 {
 		j.bound = func(b *wire.Buffer) error {
 			b.Raw(bound)
+			for _, v := range values {
+				appendValueData(b, v)
+			}
 			return nil
 		}
 	}

@@ -200,6 +200,7 @@ func (s *server) work() {
 				}
 			case m.Kind == frameEnd:
 				s.flush() // results may lie in the bound argument's memory
+				m.run.values.free()
 				for _, retire := range m.run.retire {
 					retire()
 				}
@@ -259,6 +260,9 @@ func (s *server) factory(m message, rd *wire.Reader) (workFactory, error) {
 	factory, err := d.open(bound)
 	if err != nil {
 		return nil, fmt.Errorf("bound argument of %q: %w", m.run.name, err)
+	}
+	if m.run.values, err = parseNamed(bound); err != nil {
+		return nil, fmt.Errorf("values of a call of %q: %w", m.run.name, err)
 	}
 	return factory, nil
 }

@@ -91,6 +91,7 @@ var groups = []group{
 	{"lost", lostTests},
 	{"values", valueTests},
 	{"bound", boundTests},
+	{"named", namedTests},
 	{"rand", randTests},
 	{"options", optionTests},
 	{"jobs", jobTests},

@@ -175,6 +175,15 @@ func (b *Buffer) Blob(m *Buffer) {
 	b.buf = m.AppendTo(b.buf)
 }
 
+// BlobKept is Blob for an m that does not change any more: its large parts are
+// referenced, not copied.
+func (b *Buffer) BlobKept(m *Buffer) {
+	b.beginBlob(m.Len())
+	for _, c := range m.Chunks() {
+		b.Raw(c)
+	}
+}
+
 // BlobOf appends a message that is there already. From 32 KiB on, p is referenced.
 func (b *Buffer) BlobOf(p []byte) {
 	b.beginBlob(len(p))
