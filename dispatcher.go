@@ -210,6 +210,9 @@ func (d *Dispatcher) newDispatch(j *Job) (*dispatch, error) {
 	if err := j.leave(); err != nil {
 		return nil, err
 	}
+	if j.keeps {
+		return nil, errKeeps
+	}
 	run := &dispatch{job: j, using: map[*remote]int{}}
 	appendRun(&run.head, &j.run)
 	if !j.binds() {

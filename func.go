@@ -22,6 +22,7 @@ type Function[A, R any] struct {
 	unsent   error // why it cannot leave this process, if so
 	declared *declared
 	bound    func(*wire.Buffer) error // appends the bound argument, nil without one
+	keeps    bool                     // results stay with the executor
 }
 
 // Name returns the declared name, "" for a closure.

@@ -23,6 +23,7 @@ type Job struct {
 	declared *declared // nil for a closure
 	unsent   error     // why the function cannot leave this process
 	bound    func(*wire.Buffer) error
+	keeps    bool          // results stay with the executor
 	remote   bool          // sizes in bytes matter
 	target   time.Duration // how long a batch should take, if longer than usual
 	step     func()        // on serial, moves a stream's inputs and results between tasks

@@ -86,6 +86,9 @@ func openLedger[A, R any](f *Function[A, R], set settings) (*ledger, error) {
 	if set.journal == "" {
 		return nil, nil
 	}
+	if f.keeps {
+		return nil, errors.New("parade: Journal: the results of this call stay with the executor")
+	}
 	if f.declared == nil {
 		return nil, fmt.Errorf("parade: Journal: %w: a closure has no name to find its results by; "+
 			"put the function in a package-level variable with parade.Func(\"name\", f)", ErrNotDeclared)

@@ -49,7 +49,7 @@ func check[A, R any](ctx context.Context, ex Executor, f *Function[A, R]) error 
 }
 
 func newJob[A, R any](ctx context.Context, f *Function[A, R], d data, set settings) *Job {
-	j := &Job{set: set, data: d, declared: f.declared, unsent: f.unsent, bound: f.bound}
+	j := &Job{set: set, data: d, declared: f.declared, unsent: f.unsent, bound: f.bound, keeps: f.keeps}
 	j.run.name, j.run.seed, j.run.timeout, j.run.stopAt = f.name, set.seed, set.timeout, set.maxFailed
 	j.run.values = valuesOf(set.values)
 	j.wake.L = &j.mu

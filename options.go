@@ -42,7 +42,7 @@ type settings struct {
 	report    *Report
 	journal   string // path; "": none
 	values    []*namedValue
-	err       error  // the first option that makes no sense
+	err       error // the first option that makes no sense
 }
 
 func settingsOf[O StreamOption](opts []O) (settings, error) {

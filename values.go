@@ -44,7 +44,7 @@ func With[T any](name string, value T) Option {
 			return
 		}
 		v := &namedValue{
-			name: name, typ: reflect.TypeFor[T]().String(), shape: codec.Fingerprint(), held: &value,
+			name: name, typ: typeName[T](), shape: codec.Fingerprint(), held: &value,
 			encode: func(b *wire.Buffer) error { return codec.Append(b, []T{value}) },
 		}
 		s.values = slices.DeleteFunc(s.values, func(other *namedValue) bool { return other.name == name })
@@ -73,6 +73,9 @@ func Value[T any](ctx context.Context, name string) (T, error) {
 	return valueAs[T](v)
 }
 
+// typeName is a type as Go writes it.
+func typeName[T any]() string { return reflect.TypeFor[T]().String() }
+
 // namedValue is a value that tasks find by its name: here, or encoded.
 type namedValue struct {
 	name   string
@@ -96,7 +99,7 @@ func valueAs[T any](v *namedValue) (T, error) {
 	if p, ok := v.held.(*T); ok {
 		return *p, nil
 	}
-	want := reflect.TypeFor[T]().String()
+	want := typeName[T]()
 	codec, err := wire.For[T]()
 	if v.held != nil || v.typ != want || err != nil || codec.Fingerprint() != v.shape {
 		if want == v.typ { // of two packages of the same name
@@ -235,7 +238,7 @@ func EncodeValue[T any](name string, value T) (ValueData, error) {
 		return ValueData{}, fmt.Errorf("%w: the value %q: %w", ErrEncode, name, err)
 	}
 	data := b.AppendTo(make([]byte, 0, b.Len()))
-	return ValueData{Name: name, Type: reflect.TypeFor[T]().String(), Shape: codec.Fingerprint(), Data: data, Size: int64(len(data))}, nil
+	return ValueData{Name: name, Type: typeName[T](), Shape: codec.Fingerprint(), Data: data, Size: int64(len(data))}, nil
 }
 
 // DecodeValue decodes a value. When it is of another type than T the error is

@@ -39,6 +39,8 @@ type Client struct {
 	work    sync.WaitGroup  // what goes on in the background
 	engines jetstream.KeyWatcher
 
+	stock stock // values of its views
+
 	making   sync.Mutex // held while a queue is made; guards the next
 	sessions []*session
 
@@ -303,6 +305,7 @@ type session struct {
 	targets  []string // nil: all
 	requires []string
 	answers  *nats.Subscription
+	values   map[string]queue.Value // that tasks find by name; guarded by the client's stock
 }
 
 // session returns the queue for the given engines and requirements, which it makes at the
@@ -477,13 +480,4 @@ func sorted(ids []string) []string {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	return slices.Compact(ids)
-}
-
-// Apply runs f once on each engine of a view that [Client.Direct] returned, and returns
-// the results in the order of the engines.
-func Apply[A, R any](ctx context.Context, v *View, f *parade.Function[A, R], input A, opts ...parade.Option) ([]R, error) {
-	if !v.deals {
-		return nil, errors.New("cluster: Apply is for a view of Client.Direct")
-	}
-	return parade.Map(ctx, v, f, slices.Repeat([]A{input}, len(v.targets)), opts...)
 }

@@ -39,6 +39,7 @@ type call struct {
 	awake    chan struct{}
 	left     chan struct{} // closed when the cluster has been told of its end
 	bound    *queue.Hash   // of a large bound argument
+	values   map[*session][]queue.Value
 
 	mu     sync.Mutex
 	part   int            // the tasks that each group gets, when they are dealt out
@@ -78,11 +79,17 @@ const (
 
 // Run implements [parade.Executor].
 func (v *View) Run(ctx context.Context, job *parade.Job) error {
+	return v.run(ctx, job, func(string) {})
+}
+
+// run runs a job, whose number it tells before.
+func (v *View) run(ctx context.Context, job *parade.Job, tell func(number string)) error {
 	c, err := v.open(ctx, job)
 	if err != nil {
 		return err
 	}
 	defer v.leave(c, true)
+	tell(c.number)
 	defer v.hint().Stop()
 	c.part = 1
 	if v.deals && c.post.Tasks() > 0 {
@@ -172,31 +179,15 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	if c.post, err = job.Post(c.wake); err != nil {
 		return nil, err
 	}
+	if err := v.usable(); err != nil {
+		return nil, err
+	}
 	cl.mu.Lock()
-	err = cl.unusable()
-	missing := cl.missing(v.targets)
 	cl.lastJob++
 	c.number = queue.Number(cl.lastJob)
 	cl.mu.Unlock()
-	if err == nil && missing != "" {
-		err = fmt.Errorf("cluster %s: %w: there is no engine %s", cl.name, parade.ErrWorkerLost, missing)
-	}
-	if err == nil && v.deals && len(v.targets) == 0 {
-		err = fmt.Errorf("cluster %s: the direct view has no engines; wait for some with WaitForEngines before Direct", cl.name)
-	}
-	if err != nil {
+	if c.sessions, err = v.sessions(ctx); err != nil {
 		return nil, err
-	}
-	groups := v.targets
-	if groups == nil {
-		groups = [][]string{nil}
-	}
-	for _, group := range groups {
-		s, err := cl.session(ctx, group, v.requires)
-		if err != nil {
-			return nil, err
-		}
-		c.sessions = append(c.sessions, s)
 	}
 	if bound, ok := c.post.Bound(); ok && len(bound) > queue.InlineBound {
 		h := queue.HashOf(bound)
@@ -223,7 +214,47 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 		v.calls = map[*call]struct{}{}
 	}
 	v.calls[c] = struct{}{}
+	c.values = map[*session][]queue.Value{}
+	for _, s := range c.sessions {
+		if c.values[s] == nil {
+			c.values[s] = cl.valuesOf(s)
+		}
+	}
 	return c, nil
+}
+
+// usable says why the view can run nothing.
+func (v *View) usable() error {
+	cl := v.client
+	cl.mu.Lock()
+	err := cl.unusable()
+	missing := cl.missing(v.targets)
+	cl.mu.Unlock()
+	switch {
+	case err != nil:
+		return err
+	case missing != "":
+		return fmt.Errorf("cluster %s: %w: there is no engine %s", cl.name, parade.ErrWorkerLost, missing)
+	case v.deals && len(v.targets) == 0:
+		return fmt.Errorf("cluster %s: the direct view has no engines; wait for some with WaitForEngines before Direct", cl.name)
+	}
+	return nil
+}
+
+// sessions returns the queue of each of the view's groups of engines.
+func (v *View) sessions(ctx context.Context) (all []*session, err error) {
+	groups := v.targets
+	if groups == nil {
+		groups = [][]string{nil}
+	}
+	for _, group := range groups {
+		s, err := v.client.session(ctx, group, v.requires)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // send hands a parcel to the stream. An error means that it never will be.
@@ -232,6 +263,9 @@ func (c *call) send(ctx context.Context, p *parade.Posted, only bool) error {
 	m := queue.Message{Only: only, Head: c.post.Head(), BoundHash: c.bound, Parcel: p.Data}
 	if bound, ok := c.post.Bound(); ok && c.bound == nil {
 		m.Bound = bound
+	}
+	if m.Values, m.Keep = c.values[to], c.post.Keeps(); m.Keep || len(m.Values) > 0 {
+		m.Home = c.client.home()
 	}
 	if len(p.Data) > queue.Inline {
 		h := queue.HashOf(p.Data)
@@ -339,6 +373,9 @@ func (v *View) leave(c *call, tell bool) {
 		}
 	}
 	c.drop(true)
+	for _, values := range c.values {
+		cl.release(values...)
+	}
 	close(c.left)
 }
 

@@ -119,6 +119,7 @@ type engine struct {
 	done     int64
 	failed   int64
 	kept     atomic.Int64 // bytes of values, since old ones were removed
+	checked  sync.Map     // files of values that are as they should be
 }
 
 // source is a queue that the engine pulls from.
@@ -446,7 +447,7 @@ func (e *engine) leave(id string) {
 	_ = q.sub.Unsubscribe()
 	e.courier.Forget(queue.Done(id, ""))
 	e.courier.Forget(queue.Rest(id, ""))
-	e.dropValues(id)
+	e.dropValues(q.Record)
 	for _, r := range stopped {
 		r.stop(errOver)
 	}

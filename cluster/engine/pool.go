@@ -46,6 +46,8 @@ type relay struct {
 	stopped error // before it was ready
 	held    map[*held]struct{}
 	used    time.Time
+	files   []parade.ValueData // of values; constant once ready
+	marked  time.Time
 }
 
 // poolOf returns the pool of a program, which may not be ready yet.
@@ -141,7 +143,17 @@ func (r *relay) open(m queue.Message) error {
 			return fmt.Errorf("the bound argument: %w", err)
 		}
 	}
-	made, err := parade.NewRelay(m.Head, bound)
+	var named []parade.ValueData
+	if len(m.Values) > 0 {
+		ctx, cancel := context.WithTimeout(r.pool.engine.ctx, time.Minute)
+		defer cancel()
+		var err error
+		if named, err = r.pool.engine.named(ctx, m); err != nil {
+			return err
+		}
+		r.files = named
+	}
+	made, err := parade.NewRelay(m.Head, bound, named...)
 	if err != nil {
 		return &brokenError{err}
 	}
@@ -239,6 +251,14 @@ func (p *pool) tidy(now time.Time) {
 		if r.Relay != nil && len(r.held) == 0 && now.Sub(r.used) > forget {
 			quiet = append(quiet, r)
 			delete(p.relays, key)
+		}
+		if r.Relay != nil && len(r.files) > 0 && now.Sub(r.marked) > marked {
+			r.marked = now
+			for _, v := range r.files {
+				if v.File != "" {
+					used(v.File)
+				}
+			}
 		}
 		r.mu.Unlock()
 	}
@@ -364,7 +384,9 @@ func (r *relay) push(h *held, m queue.Message, parcel parade.Parcel) {
 				took = 0
 			}
 			e.finished(h, took)
-			e.deliver(h, a.AppendTo(nil))
+			if !m.Keep || e.keepResults(h, m.Home, a) {
+				e.deliver(h, a.AppendTo(nil))
+			}
 		})
 	})
 	e.mu.Lock()
@@ -382,27 +404,34 @@ func (e *engine) deliver(h *held, answer []byte) {
 		return
 	}
 	hash := queue.HashOf(answer)
+	if e.put(h, h.source.ID, hash, answer) == nil {
+		e.answer(h, queue.AppendAnswerHash(nil, hash))
+	}
+}
+
+// put stores what a parcel has come to in the bucket of a queue, for as long as it takes. An
+// error means that nobody wants it any more.
+func (e *engine) put(h *held, queueID string, hash queue.Hash, data []byte) error {
 	for {
 		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-		err := queue.PutValue(ctx, e.js, h.source.ID, h.job, hash, answer)
+		err := queue.PutValue(ctx, e.js, queueID, h.job, hash, data)
 		cancel()
 		if err == nil {
-			break
+			return nil
 		}
 		e.mu.Lock()
 		gone := h.source.gone
 		e.mu.Unlock()
 		if gone || e.ctx.Err() != nil {
-			return
+			return err
 		}
 		e.log.Warn("a large result could not be stored yet", "queue", h.source.ID, "error", err)
 		select {
 		case <-time.After(time.Second):
 		case <-e.ctx.Done():
-			return
+			return err
 		}
 	}
-	e.answer(h, queue.AppendAnswerHash(nil, hash))
 }
 
 func (e *engine) answer(h *held, data []byte) {

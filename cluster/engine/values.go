@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parade-go/parade/cluster/internal/queue"
@@ -193,10 +194,27 @@ func keepValue(path string, data []byte) error {
 // incoming begins the names of files that are not whole yet.
 const incoming = ".incoming-"
 
-// dropValues removes the values of a queue that has been removed.
-func (e *engine) dropValues(queueID string) {
-	if e.cfg.Values != "" {
-		_ = os.RemoveAll(filepath.Join(e.cfg.Values, queueID))
+// dropValues removes the values of a queue that has been removed. Those of a client are
+// with one of its sessions, which need not be one that this engine has had.
+func (e *engine) dropValues(r queue.Record) {
+	if e.cfg.Values == "" {
+		return
+	}
+	folders := []string{filepath.Join(e.cfg.Values, r.ID)}
+	if r.Kind == queue.Session {
+		client, _, _ := strings.Cut(r.ID, "-")
+		first := filepath.Join(e.cfg.Values, client)
+		others, _ := filepath.Glob(first + "-*") // an id has nothing that Glob knows
+		folders = append(others, first)
+	}
+	for _, folder := range folders {
+		_ = os.RemoveAll(folder)
+		e.checked.Range(func(path, _ any) bool {
+			if filepath.Dir(path.(string)) == folder {
+				e.checked.Delete(path)
+			}
+			return true
+		})
 	}
 }
 
@@ -237,4 +255,3 @@ func (e *engine) housekeep() {
 		}
 	}
 }
-

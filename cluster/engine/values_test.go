@@ -102,7 +102,7 @@ func TestValueOncePerHost(t *testing.T) {
 	if err != nil || len(left) != 1 {
 		t.Errorf("the folder has %v, %v", left, err)
 	}
-	engines[0].dropValues("q")
+	engines[0].dropValues(queue.Record{ID: "q", Kind: queue.Job})
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the value of a queue that was removed: %v", err)
 	}

@@ -136,7 +136,9 @@ func (p patientStore) GetBytes(ctx context.Context, name string, opts ...jetstre
 }
 
 func (p patientStore) GetInfo(ctx context.Context, name string, opts ...jetstream.GetObjectInfoOpt) (*jetstream.ObjectInfo, error) {
-	return again(ctx, tryFor, func(ctx context.Context) (*jetstream.ObjectInfo, error) { return p.ObjectStore.GetInfo(ctx, name, opts...) })
+	return again(ctx, tryFor, func(ctx context.Context) (*jetstream.ObjectInfo, error) {
+		return p.ObjectStore.GetInfo(ctx, name, opts...)
+	})
 }
 
 func (p patientStore) Delete(ctx context.Context, name string) error {

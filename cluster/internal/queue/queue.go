@@ -185,6 +185,8 @@ const (
 	flagBoundElsewhere
 	flagParcelElsewhere
 	flagBound
+	flagValues
+	flagKeep
 	flagAll = 1<<iota - 1
 )
 
@@ -196,7 +198,24 @@ type Message struct {
 	BoundHash  *Hash  // where it is, if not here
 	Parcel     []byte
 	ParcelHash *Hash
+
+	Home   string  // the queue whose bucket has the values
+	Values []Value // that tasks find by name
+	Keep   bool    // results stay in the bucket of Home, and the answer says where
 }
+
+// Value is a value that tasks find by name, and where it is.
+type Value struct {
+	Name  string
+	Type  string // as Go writes it
+	Shape uint64 // of its encoding
+	Job   string // under which the bucket has it
+	Hash  Hash
+	Size  int64
+}
+
+// Pushed is the job of values that no job has made.
+const Pushed = "0"
 
 // AppendTo appends the encoded message to dst.
 func (m Message) AppendTo(dst []byte) []byte {
@@ -215,8 +234,28 @@ func (m Message) AppendTo(dst []byte) []byte {
 	if m.ParcelHash != nil {
 		flags |= flagParcelElsewhere
 	}
+	if len(m.Values) > 0 {
+		flags |= flagValues
+	}
+	if m.Keep {
+		flags |= flagKeep
+	}
 	b.Uint8(flags)
 	b.BlobOf(m.Head)
+	if m.Keep || len(m.Values) > 0 {
+		b.String(m.Home)
+	}
+	if len(m.Values) > 0 {
+		b.Uvarint(uint64(len(m.Values)))
+		for _, v := range m.Values {
+			b.String(v.Name)
+			b.String(v.Type)
+			b.Uint64(v.Shape)
+			b.String(v.Job)
+			b.Raw(v.Hash[:])
+			b.Uvarint(uint64(v.Size))
+		}
+	}
 	switch {
 	case m.BoundHash != nil:
 		b.Raw(m.BoundHash[:])
@@ -240,6 +279,15 @@ func ParseMessage(data []byte) (m Message, err error) {
 	}
 	m.Only = flags&flagOnly != 0
 	m.Head = r.Blob()
+	m.Keep = flags&flagKeep != 0
+	if flags&(flagKeep|flagValues) != 0 {
+		m.Home = r.String()
+	}
+	if flags&flagValues != 0 {
+		for n := r.Uvarint(); n > 0 && r.Err() == nil; n-- {
+			m.Values = append(m.Values, Value{Name: r.String(), Type: r.String(), Shape: r.Uint64(), Job: r.String(), Hash: *hash(r), Size: int64(r.Uvarint())})
+		}
+	}
 	switch {
 	case flags&flagBoundElsewhere != 0:
 		m.BoundHash = hash(r)
