@@ -91,6 +91,21 @@ func (p *Post) Sent(n int) { p.job.sent(int64(n)) }
 // Limit is how many workers the caller allows, 0 for all.
 func (p *Post) Limit() int { return p.job.set.workers }
 
+// Unattended refuses a job that its caller leaves to itself if an option of the call
+// needs somebody to be there.
+func (p *Post) Unattended() error {
+	s := &p.job.set
+	switch {
+	case s.maxFailed > 0:
+		return fmt.Errorf("parade: StopAfter(%d) needs a program that counts, and a job that goes on by itself has none: all of its tasks run, whatever fails", s.maxFailed)
+	case s.workers > 0:
+		return fmt.Errorf("parade: Workers(%d) is for a call that is waited for", s.workers)
+	case s.journal != "", s.progress != nil, s.report != nil:
+		return errors.New("parade: Journal, OnProgress and WithReport are for a call that is waited for")
+	}
+	return nil
+}
+
 // Done is closed when the job has ended. Parcels that are out are then of no use.
 func (p *Post) Done() <-chan struct{} { return p.job.finished }
 
@@ -134,8 +149,11 @@ func (p *Post) Size(tasks int) {
 }
 
 // Adopt takes all tasks as if their parcels were out: somebody else has sent them.
-// The inputs are not looked at.
-func (p *Post) Adopt() {
+// The inputs are not looked at, so that there can be no journal of them.
+func (p *Post) Adopt() error {
+	if p.job.set.journal != "" {
+		return errors.New("parade: a Journal knows tasks by their inputs, which are elsewhere: leave it out")
+	}
 	p.job.mu.Lock()
 	p.job.set.batch, p.job.remote = math.MaxInt, false // one parcel, however large
 	p.job.mu.Unlock()
@@ -144,6 +162,7 @@ func (p *Post) Adopt() {
 		p.out = append(p.out, &voyage{batch: b, left: b.work.len()})
 		p.mu.Unlock()
 	}
+	return nil
 }
 
 // Tasks is how many inputs are known.
@@ -192,56 +211,58 @@ func byFirst(v *voyage, first int) int { return cmp.Compare(v.batch.first, first
 // Settle takes an answer. What had been answered before is passed over, so that
 // a task whose parcel came to two engines counts once. An error means that the answer is
 // damaged.
-func (p *Post) Settle(answer []byte) error {
+func (p *Post) Settle(answer []byte) error { return p.SettleExcept(answer, nil) }
+
+// SettleExcept is Settle, but passes over the failures of the tasks of which void, if it is
+// not nil, is true: they have been sent again.
+func (p *Post) SettleExcept(answer []byte, void func(index int) bool) error {
 	rd := wire.NewReader(answer, true)
-	switch rd.Uint8() {
-	case answerOutcome:
-	case answerRefusal:
-		err := wire.DecodeError(rd)
-		if rd.Err() != nil {
-			return rd.Err()
-		}
-		p.job.stop(err)
+	h, refused, err := readAnswerHead(rd)
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		p.job.stop(refused)
 		return nil
-	default:
-		return errors.New("answer of unknown form")
 	}
-	first, n, retries, lost, worker := rd.Uvarint(), rd.Uvarint(), rd.Uvarint(), rd.Uvarint(), rd.String()
-	if err := rd.Err(); err != nil {
-		return fmt.Errorf("answer: %w", err)
-	}
-	if n == 0 || n > maxBatchTasks || first > 1<<53 {
-		return fmt.Errorf("answer for %d tasks from %d on: it is damaged", n, first)
-	}
-	v, err := p.find(int(first), int(n))
+	v, err := p.find(h.first, h.tasks)
 	if v == nil {
 		return err // nil for a duplicate
 	}
 	b := v.batch
-	lo, hi := int(first)-b.first, int(first)+int(n)-b.first
+	lo, hi := h.first-b.first, h.first+h.tasks-b.first
 	w := b.work.slice(lo, hi)
 	o, err := decodeOutcome(rd, w, true)
 	var garbled *garbledError
 	if errors.As(err, &garbled) {
 		// The types are the same at both ends, so this is a value of the
 		// user's that reads otherwise than it was written.
-		o = outcome{ran: int(n)}
-		for k := range int(n) {
+		o = outcome{ran: h.tasks}
+		for k := range h.tasks {
 			o.failures = append(o.failures, failure{offset: k, kind: Unsendable, err: fmt.Errorf("%w: %w", ErrEncode, garbled)})
 		}
 	} else if err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
-	if o.ran != int(n) {
-		return fmt.Errorf("answer for %d tasks of which %d ran: it is damaged", n, o.ran)
+	if o.ran != h.tasks {
+		return fmt.Errorf("answer for %d tasks of which %d ran: it is damaged", h.tasks, o.ran)
 	}
 	o.bytesIn = int64(len(answer))
-	p.job.heard(int(retries), int(lost))
-	for _, run := range p.claim(v, lo, hi) {
+	p.job.heard(h.retries, h.lost)
+	var passed map[int]bool // by their place in the voyage
+	for _, f := range o.failures {
+		if void != nil && void(h.first+f.offset) {
+			if passed == nil {
+				passed = map[int]bool{}
+			}
+			passed[lo+f.offset] = true
+		}
+	}
+	for _, run := range p.claim(v, lo, hi, passed) {
 		sub := b.slice(run.First, run.First+run.Len)
 		sub.failed = math.MaxInt // it has been tried again where it was run
 		if run.First == lo && run.Len == hi-lo {
-			p.job.settle(sub, w, o, worker)
+			p.job.settle(sub, w, o, h.worker)
 			break
 		}
 		from := run.First - lo
@@ -252,7 +273,7 @@ func (p *Post) Settle(answer []byte) error {
 				part.failures = append(part.failures, f)
 			}
 		}
-		p.job.settle(sub, w.part(from, from+run.Len), part, worker)
+		p.job.settle(sub, w.part(from, from+run.Len), part, h.worker)
 	}
 	return nil
 }
@@ -285,16 +306,16 @@ func (p *Post) find(first, n int) (*voyage, error) {
 	return p.out[i], nil
 }
 
-// claim marks the tasks [lo, hi) of a voyage as answered, and returns those that were
-// not before.
-func (p *Post) claim(v *voyage, lo, hi int) (fresh []Range) {
+// claim marks the tasks [lo, hi) of a voyage, without those passed over, as answered, and
+// returns those that were not before.
+func (p *Post) claim(v *voyage, lo, hi int, passed map[int]bool) (fresh []Range) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := v.batch.work.len()
 	if v.left == 0 {
 		return nil
 	}
-	if v.answered == nil && hi-lo < n {
+	if v.answered == nil && (hi-lo < n || len(passed) > 0) {
 		v.answered = make([]bool, n)
 	}
 	if v.answered == nil {
@@ -302,7 +323,7 @@ func (p *Post) claim(v *voyage, lo, hi int) (fresh []Range) {
 		v.left = 0
 	}
 	for k := lo; k < hi && v.answered != nil; k++ {
-		if v.answered[k] {
+		if v.answered[k] || passed[k] {
 			continue
 		}
 		v.answered[k] = true

@@ -72,34 +72,6 @@ func (p Parcel) Lost(worker string, cause error) []byte {
 	return Answer{chunk: c}.AppendTo(nil)
 }
 
-// AnswerSpan tells which tasks an answer is about, and how many of them failed. A
-// refusal is about none, and its error is returned.
-func AnswerSpan(answer []byte) (tasks Range, failed int, err error) {
-	rd := wire.NewReader(answer, false)
-	switch rd.Uint8() {
-	case answerOutcome:
-	case answerRefusal:
-		if err := wire.DecodeError(rd); err != nil {
-			return Range{}, 0, err
-		}
-		return Range{}, 0, errDamaged
-	default:
-		return Range{}, 0, errDamaged
-	}
-	tasks = Range{First: int(rd.Uvarint()), Len: int(rd.Uvarint())}
-	rd.Uvarint()
-	rd.Uvarint()
-	rd.Bytes()
-	form := rd.Uint8()
-	rd.Uvarint()
-	rd.Uvarint()
-	failed = int(rd.Uvarint())
-	if rd.Err() != nil || form != batchRun || tasks.First < 0 || tasks.Len < 1 || failed < 0 || failed > tasks.Len {
-		return Range{}, 0, errDamaged
-	}
-	return tasks, failed, nil
-}
-
 // The forms of an answer.
 const (
 	answerOutcome uint8 = iota
@@ -369,8 +341,31 @@ func (a Answer) AppendTo(dst []byte) []byte {
 // Len is the number of tasks that the answer is about.
 func (a Answer) Len() int { return a.chunk.Len() }
 
+// Parcel is the tasks with their inputs.
+func (a Answer) Parcel() Parcel { return a.chunk.Parcel }
+
 // Failed is how many of the tasks failed for good.
 func (a Answer) Failed() int { return len(a.chunk.failures) }
+
+// FailedParcels are the inputs of the tasks that failed, in parcels, ascending.
+func (a Answer) FailedParcels() (failed []Parcel) {
+	c := a.chunk
+	bad := make([]bool, c.Len())
+	for _, f := range c.failures {
+		bad[f.offset] = true
+	}
+	for lo := 0; lo < len(bad); lo++ {
+		hi := lo
+		for hi < len(bad) && bad[hi] {
+			hi++
+		}
+		if hi > lo {
+			failed = append(failed, c.Slice(lo, hi))
+			lo = hi
+		}
+	}
+	return failed
+}
 
 // User is the time spent in the user's function.
 func (a Answer) User() time.Duration { return a.chunk.user }

@@ -2,9 +2,10 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -21,29 +22,37 @@ var (
 	ErrJobExists = errors.New("there is a job of that name")
 	// ErrCancelled says that somebody has cancelled the job.
 	ErrCancelled = errors.New("the job was cancelled")
+	// ErrJobDone says that a job cannot be cancelled because all of its tasks have ended.
+	ErrJobDone = errors.New("the job is done already")
+	// ErrSubmitting says that a job has not been stored wholly: its client is at it, or has
+	// died.
+	ErrSubmitting = errors.New("the job has not been submitted wholly: its client is at it, or has died")
 )
 
 // Job is a named job of a cluster, as it stands.
 type Job struct {
 	Name      string
 	Func      string // the declared function
+	Result    string // the type of its results
 	Owner     string
 	Created   time.Time
 	Tasks     int
 	Done      int // tasks with a result
 	Failed    int
+	Round     int  // 1, and one more for each Retry that had something to send
 	Complete  bool // Submit has stored all of it
 	Cancelled bool
-	Err       error // why no engine can run it, nil otherwise
+	Err       error  // why no engine can run it, nil otherwise
+	Meta      []byte // what the submitter left with it
 }
 
 // State is a word for it: "submitting", "running", "done", "failed" or "cancelled".
 func (j Job) State() string {
 	switch {
-	case j.Cancelled:
-		return "cancelled"
 	case j.Err != nil:
 		return "failed"
+	case j.Cancelled && (!j.Complete || j.Done+j.Failed < j.Tasks):
+		return "cancelled"
 	case !j.Complete:
 		return "submitting"
 	case j.Done+j.Failed < j.Tasks:
@@ -60,6 +69,7 @@ type SubmitOption func(*submission)
 type submission struct {
 	priority, maxRunning int
 	requires             []string
+	meta                 []byte
 }
 
 // Priority has engines take the job's tasks before those of jobs with a lower
@@ -75,10 +85,18 @@ func Require(requires ...string) SubmitOption {
 	return func(s *submission) { s.requires = sorted(append(s.requires, requires...)) }
 }
 
+// maxMeta bounds what a submitter may leave with a job, which every engine gets to see.
+const maxMeta = 256 << 10
+
+// Meta leaves something with the job that Jobs gives back, for example how its results
+// are to be written. It may have 256 KiB.
+func Meta(own []byte) SubmitOption { return func(s *submission) { s.meta = own } }
+
 // Submit hands a job to the cluster under a name. When it returns nil the job is stored,
 // and goes on whatever becomes of this program; [Attach] gets its results, from any
-// build of the program that submitted it. All tasks are run, whatever fails. The options
-// are those of parade.Map; of them Retries, Crashes, Timeout, Seed and BatchSize count.
+// build of the program that submitted it. All tasks are run, whatever fails, and [Retry]
+// runs again those that failed. The options are those of parade.Map; StopAfter, Workers,
+// Journal, OnProgress and WithReport are refused, as they need a program that is there.
 func Submit[A, R any](ctx context.Context, c *Client, name string, f *parade.Function[A, R], inputs []A, opts []parade.Option, more ...SubmitOption) error {
 	if err := queue.Valid(name); err != nil {
 		return fmt.Errorf("job: %w", err)
@@ -86,14 +104,17 @@ func Submit[A, R any](ctx context.Context, c *Client, name string, f *parade.Fun
 	// The queue is another each time that the name is used: what engines still have of a
 	// job that was removed must not come to this one.
 	id := name[:min(len(name), 40)] + "-" + newID()
-	s := &submitter{client: c, name: name, id: id, function: f.Name()}
+	s := &submitter{client: c, name: name, id: id, function: f.Name(), result: reflect.TypeFor[R]().String()}
 	for _, o := range more {
 		o(&s.submission)
 	}
 	if _, err := queue.ParseNeeds(s.requires); err != nil {
 		return fmt.Errorf("job %s: %w", name, err)
 	}
-	opts = append(opts[:len(opts):len(opts)], parade.CollectErrors())
+	if len(s.meta) > maxMeta {
+		return fmt.Errorf("job %s: Meta of %d bytes; %d are allowed", name, len(s.meta), maxMeta)
+	}
+	opts = append([]parade.Option{parade.CollectErrors()}, opts...)
 	_, err := parade.Map(ctx, s, f, inputs, opts...)
 	if err == nil { // no inputs: Map does not ask the executor
 		err = s.begin(ctx, nil, 0)
@@ -114,13 +135,11 @@ type submitter struct {
 	name     string
 	id       string // of its queue
 	function string
+	result   string // the type
 }
 
 func (s *submitter) Info() parade.Info { return s.client.LoadBalanced().Info() }
 func (s *submitter) Close() error      { return nil }
-
-// jobNumber is the only one in a job's queue.
-const jobNumber = "1"
 
 const (
 	// parcelsPerSlot is into how many parcels a job is cut for each slot; engines give back
@@ -146,10 +165,16 @@ func (s *submitter) begin(ctx context.Context, p *parade.Post, tasks int) error 
 	}
 	r := queue.Record{
 		ID: s.id, Kind: queue.Job, Owner: owner(), Created: time.Now(), Program: program, Priority: s.priority, Requires: s.requires,
-		Job: &queue.JobRecord{Name: s.name, Func: s.function, Tasks: tasks, Complete: tasks == 0},
+		Job: &queue.JobRecord{Name: s.name, Func: s.function, Result: s.result, Tasks: tasks, Complete: tasks == 0, Meta: s.meta},
 	}
 	if p != nil {
 		r.Job.Head = p.Head()
+		if bound, ok := p.Bound(); ok && len(bound) > queue.InlineBound {
+			h := queue.HashOf(bound)
+			r.Job.BoundHash = h[:]
+		} else if ok {
+			r.Job.Bound = append([]byte{}, bound...) // not nil
+		}
 	}
 	err = queue.Make(ctx, c.js, r, s.maxRunning)
 	if errors.Is(err, queue.ErrTaken) {
@@ -165,6 +190,9 @@ func (s *submitter) Run(ctx context.Context, job *parade.Job) error {
 	if err != nil {
 		return err
 	}
+	if err := p.Unattended(); err != nil {
+		return err
+	}
 	if err := s.begin(ctx, p, p.Tasks()); err != nil {
 		return err
 	}
@@ -178,71 +206,86 @@ func (s *submitter) Run(ctx context.Context, job *parade.Job) error {
 
 func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	c := s.client
-	m := queue.Message{Head: p.Head()}
-	if bound, ok := p.Bound(); ok && len(bound) > queue.InlineBound {
-		h := queue.HashOf(bound)
-		if err := queue.PutValue(ctx, c.js, s.id, jobNumber, h, bound); err != nil {
-			return fmt.Errorf("cluster %s: storing the bound argument: %w", c.name, err)
+	to := posting{client: c, id: s.id, round: "1", message: queue.Message{Head: p.Head()}, room: make(chan struct{}, unconfirmed)}
+	if bound, ok := p.Bound(); ok {
+		if err := to.bind(ctx, bound); err != nil {
+			return err
 		}
-		m.BoundHash = &h
-	} else if ok {
-		m.Bound = bound
 	}
 	slots := max(1, c.slotCount())
 	p.Size(p.Tasks() / (slots * parcelsPerSlot))
-	var (
-		stored sync.WaitGroup
-		room   = make(chan struct{}, unconfirmed)
-	)
 	for next := p.Next(slots); next != nil; next = p.Next(slots) {
-		m.Parcel, m.ParcelHash = next.Data, nil
-		if len(next.Data) > queue.Inline {
-			h := queue.HashOf(next.Data)
-			if err := queue.PutValue(ctx, c.js, s.id, jobNumber, h, next.Data); err != nil {
-				return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.name, next.First, err)
-			}
-			m.Parcel, m.ParcelHash = nil, &h
+		if err := to.send(ctx, next.First, next.Data); err != nil {
+			return err
 		}
-		select {
-		case room <- struct{}{}:
-		case <-p.Done():
-			return nil // it was cancelled, and says why itself
-		}
-		stored.Add(1)
-		c.courier.Send(queue.Work(s.id, jobNumber), m.AppendTo(nil), func() {
-			<-room
-			stored.Done()
-		})
 	}
-	all := make(chan struct{})
-	go func() {
-		stored.Wait()
-		close(all)
-	}()
-	select {
-	case <-all:
-	case <-p.Done():
-		c.courier.Forget(queue.Work(s.id, jobNumber))
-		return nil
+	if err := to.wait(ctx); err != nil {
+		return err
 	}
 	return queue.Change(ctx, c.js, s.id, func(r *queue.Record) { r.Job.Complete = true })
 }
 
-// Attach waits for a job to end and returns its results, in the order of its inputs, as
-// parade.Map does. It can be called any number of times, by any number of programs.
-func Attach[A, R any](ctx context.Context, c *Client, name string, f *parade.Function[A, R], opts ...parade.Option) ([]R, error) {
-	r, err := c.job(ctx, name)
-	if err != nil {
-		return nil, err
+// posting puts parcels into the stream of a job, a bounded number at a time.
+type posting struct {
+	client    *Client
+	id, round string
+	message   queue.Message // without a parcel
+	room      chan struct{}
+	stored    sync.WaitGroup
+}
+
+// bind gives the bound argument to all parcels.
+func (p *posting) bind(ctx context.Context, bound []byte) error {
+	if len(bound) <= queue.InlineBound {
+		p.message.Bound = append([]byte{}, bound...) // not nil
+		return nil
 	}
-	if r.Job.Func != f.Name() {
-		return nil, fmt.Errorf("job %s runs %q, not %q", name, r.Job.Func, f.Name())
+	h := queue.HashOf(bound)
+	if err := queue.PutValue(ctx, p.client.js, p.id, p.round, h, bound); err != nil {
+		return fmt.Errorf("cluster %s: storing the bound argument: %w", p.client.name, err)
 	}
-	if !r.Job.Complete {
-		return nil, fmt.Errorf("job %s has not been submitted wholly: its client is at it, or has died; remove it and submit it again", name)
+	p.message.BoundHash = &h
+	return nil
+}
+
+// send puts a parcel, which begins with the given task, into the stream.
+func (p *posting) send(ctx context.Context, first int, parcel []byte) error {
+	m := p.message
+	m.Parcel = parcel
+	if len(parcel) > queue.Inline {
+		h := queue.HashOf(parcel)
+		if err := queue.PutValue(ctx, p.client.js, p.id, p.round, h, parcel); err != nil {
+			return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", p.client.name, first, err)
+		}
+		m.Parcel, m.ParcelHash = nil, &h
 	}
-	opts = append(opts[:len(opts):len(opts)], parade.CollectErrors())
-	return parade.Map(ctx, &attacher{client: c, record: r}, f, make([]A, r.Job.Tasks), opts...)
+	select {
+	case p.room <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	p.stored.Add(1)
+	p.client.courier.Send(queue.Work(p.id, p.round), m.AppendTo(nil), func() {
+		<-p.room
+		p.stored.Done()
+	})
+	return nil
+}
+
+// wait returns when all is stored.
+func (p *posting) wait(ctx context.Context) error {
+	all := make(chan struct{})
+	go func() {
+		p.stored.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+		p.client.courier.Forget(queue.Work(p.id, p.round))
+		return context.Cause(ctx)
+	}
 }
 
 // job returns the record of a job.
@@ -254,177 +297,120 @@ func (c *Client) job(ctx context.Context, name string) (queue.Record, error) {
 	return r, err
 }
 
-// attacher is an executor that takes the results of a job that runs elsewhere.
-type attacher struct {
-	client *Client
-	record queue.Record
-}
-
-func (a *attacher) Info() parade.Info { return a.client.LoadBalanced().Info() }
-func (a *attacher) Close() error      { return nil }
-
-// Run implements [parade.Executor].
-func (a *attacher) Run(ctx context.Context, job *parade.Job) error {
-	p, err := job.Post(func() {})
-	if err != nil {
-		return err
-	}
-	p.Adopt()
-	c := a.client
-	cancelled, err := queue.WatchRecord(ctx, c.js, a.record.ID)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = cancelled.Stop() }()
-	failed := make(chan error, 1)
-	life, stop := context.WithCancel(ctx)
-	defer stop()
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		if err := eachAnswer(life, c.js, a.record, true, p.Settle); err != nil && life.Err() == nil {
-			failed <- err
-		}
-	})
-	defer reading.Wait()
-	defer stop()
-	for {
-		select {
-		case <-p.Done():
-			return nil
-		case err := <-failed:
-			return err
-		case e := <-cancelled.Updates():
-			if e == nil {
-				continue
-			}
-			var r queue.Record
-			if e.Operation() != jetstream.KeyValuePut {
-				return fmt.Errorf("%w: %s was removed", ErrNoJob, a.record.Name())
-			}
-			if json.Unmarshal(e.Value(), &r) == nil && r.Job != nil && r.Job.Cancelled {
-				return ErrCancelled
-			}
-		}
-	}
-}
-
-// eachAnswer calls take with every answer of a job from the first on; with wait it goes on
-// until ctx ends, and else until there are no more for now.
-func eachAnswer(ctx context.Context, js jetstream.JetStream, r queue.Record, wait bool, take func([]byte) error) error {
-	stream, err := js.Stream(ctx, queue.DoneStream(r.Name()))
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(stream.CachedInfo().Config.Subjects, queue.Done(r.ID, "*")) { // of a later job
-		return fmt.Errorf("job %s: %w", r.Name(), jetstream.ErrStreamNotFound)
-	}
-	left := stream.CachedInfo().State.Msgs
-	if left == 0 && !wait {
-		return nil
-	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		return err
-	}
-	all, err := consumer.Messages()
-	if err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, all.Stop)()
-	defer all.Stop()
-	for n := uint64(1); ; n++ {
-		m, err := all.Next()
-		if err != nil {
-			return err
-		}
-		answer, elsewhere, err := queue.ParseAnswer(m.Data())
-		if elsewhere != nil {
-			answer, err = queue.GetValue(ctx, js, r.ID, jobNumber, *elsewhere)
-		}
-		if err == nil {
-			err = take(answer)
-		}
-		if err != nil {
-			return fmt.Errorf("job %s: %w", r.Name(), err)
-		}
-		if n >= left && !wait {
-			return nil
-		}
-	}
-}
-
-// Jobs returns the named jobs, oldest first, as they stand. It reads every answer.
+// Jobs returns the named jobs, oldest first, as they stand. It counts by summaries of the
+// answers, without getting results.
 func Jobs(ctx context.Context, conn Connection) ([]Job, error) {
-	nc, err := conn.Dial("parade client")
-	if err != nil {
-		return nil, err
-	}
-	defer nc.Close()
-	js, err := queue.JetStream(nc)
-	if err != nil {
-		return nil, err
-	}
-	var records []queue.Record
-	if err := each(ctx, js, queue.Records, func(r queue.Record) {
-		if r.Job != nil {
-			records = append(records, r)
-		}
-	}); err != nil {
-		return nil, err
-	}
 	var jobs []Job
-	for _, r := range records {
-		j, err := standing(ctx, js, r)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			continue // removed meanwhile
+	err := within(conn, func(js jetstream.JetStream) error {
+		var records []queue.Record
+		if err := each(ctx, js, queue.Records, func(r queue.Record) {
+			if r.Job != nil {
+				records = append(records, r)
+			}
+		}); err != nil {
+			return err
 		}
-		if err != nil {
-			return nil, err
+		for _, r := range records {
+			j, _, err := stands(ctx, js, r)
+			if errors.Is(err, jetstream.ErrStreamNotFound) {
+				continue // removed meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			jobs = append(jobs, j)
 		}
-		jobs = append(jobs, j)
-	}
+		return nil
+	})
 	slices.SortFunc(jobs, func(a, b Job) int { return a.Created.Compare(b.Created) })
-	return jobs, nil
+	return jobs, err
 }
 
-// standing counts what a job has come to.
-func standing(ctx context.Context, js jetstream.JetStream, r queue.Record) (Job, error) {
-	j := Job{
-		Name: r.Name(), Func: r.Job.Func, Owner: r.Owner, Created: r.Created, Tasks: r.Job.Tasks,
-		Complete: r.Job.Complete, Cancelled: r.Job.Cancelled,
-	}
-	seen := make([]bool, j.Tasks)
-	err := eachAnswer(ctx, js, r, false, func(answer []byte) error {
-		span, failed, err := parade.AnswerSpan(answer)
-		if err != nil {
-			j.Err = err
-			return nil
-		}
-		if span.First+span.Len > len(seen) {
-			return fmt.Errorf("an answer for tasks up to %d of %d", span.First+span.Len, len(seen))
-		}
-		fresh := 0
-		for i := span.First; i < span.First+span.Len; i++ {
-			if !seen[i] {
-				seen[i] = true
-				fresh++
-			}
-		}
-		failed = min(failed, fresh)
-		j.Failed += failed
-		j.Done += fresh - failed
-		return nil
+// FindJob returns a job, by its name, as it stands.
+func FindJob(ctx context.Context, conn Connection, name string) (j Job, err error) {
+	err = withJob(ctx, conn, name, func(js jetstream.JetStream, r queue.Record) error {
+		j, _, err = stands(ctx, js, r)
+		return err
 	})
 	return j, err
 }
 
-// CancelJob stops a job. The results that there are stay until it is removed.
+// jobOf is what a record tells of a job.
+func jobOf(r queue.Record) Job {
+	return Job{
+		Name: r.Name(), Func: r.Job.Func, Result: r.Job.Result, Owner: r.Owner, Created: r.Created, Tasks: r.Job.Tasks,
+		Round: int(r.Job.Round()), Complete: r.Job.Complete, Cancelled: r.Job.Cancelled, Meta: r.Job.Meta,
+	}
+}
+
+// stands counts what a job has come to.
+func stands(ctx context.Context, js jetstream.JetStream, r queue.Record) (Job, *standing, error) {
+	j, s := jobOf(r), newStanding(r.Job)
+	from := answers{js: js, record: r, summaries: true}
+	err := from.read(ctx, false, func(a *answer) (bool, error) {
+		if a.refused != nil {
+			j.Err = a.refused
+			return true, nil
+		}
+		return true, s.see(a)
+	})
+	s.end()
+	j.Done, j.Failed = s.done, s.failed
+	return j, s, err
+}
+
+// WatchJob yields a job as it comes to its end, whenever there is news. The last one is
+// done, failed, cancelled or has an error; an error of its own, such as [ErrNoJob], ends
+// it too.
+func WatchJob(ctx context.Context, conn Connection, name string) iter.Seq2[Job, error] {
+	return func(yield func(Job, error) bool) {
+		left := false
+		var j Job
+		err := withJob(ctx, conn, name, func(js jetstream.JetStream, r queue.Record) error {
+			if !r.Job.Complete {
+				return fmt.Errorf("job %s: %w", name, ErrSubmitting)
+			}
+			s := newStanding(r.Job)
+			j = jobOf(r)
+			if j.Tasks == 0 {
+				return nil
+			}
+			from := answers{js: js, record: r, summaries: true}
+			return from.follow(ctx, func(a *answer) (bool, error) {
+				if a.refused != nil {
+					j.Err = a.refused
+				} else if err := s.see(a); err != nil {
+					return false, err
+				}
+				j.Done, j.Failed = s.done, s.failed
+				over := j.Err != nil || s.begun == len(s.rounds) && s.settled()
+				if !over {
+					left = !yield(j, nil)
+				}
+				return !over && !left, nil
+			})
+		})
+		if errors.Is(err, ErrCancelled) {
+			j.Cancelled, err = true, nil
+		}
+		if !left {
+			yield(j, err)
+		}
+	}
+}
+
+// CancelJob stops a job. The results that there are stay until it is removed, and so do
+// its other tasks, which [Retry] takes up again. One that is done is [ErrJobDone].
 func CancelJob(ctx context.Context, conn Connection, name string) error {
 	return withJob(ctx, conn, name, func(js jetstream.JetStream, r queue.Record) error {
-		if err := queue.Change(ctx, js, r.ID, func(r *queue.Record) { r.Job.Cancelled = true }); err != nil {
+		_, s, err := stands(ctx, js, r)
+		if err != nil {
 			return err
 		}
-		return queue.Drop(ctx, js, r.ID)
+		if r.Job.Complete && s.settled() {
+			return fmt.Errorf("%w: %s", ErrJobDone, name)
+		}
+		return queue.Change(ctx, js, r.ID, func(r *queue.Record) { r.Job.Cancelled = true })
 	})
 }
 
@@ -434,6 +420,18 @@ func RemoveJob(ctx context.Context, conn Connection, name string) error {
 }
 
 func withJob(ctx context.Context, conn Connection, name string, act func(jetstream.JetStream, queue.Record) error) error {
+	return within(conn, func(js jetstream.JetStream) error {
+		c := &Client{name: conn.Cluster, js: js}
+		r, err := c.job(ctx, name)
+		if err != nil {
+			return err
+		}
+		return act(js, r)
+	})
+}
+
+// within calls act while there is a connection.
+func within(conn Connection, act func(jetstream.JetStream) error) error {
 	nc, err := conn.Dial("parade client")
 	if err != nil {
 		return err
@@ -443,10 +441,5 @@ func withJob(ctx context.Context, conn Connection, name string, act func(jetstre
 	if err != nil {
 		return err
 	}
-	c := &Client{name: conn.Cluster, js: js}
-	r, err := c.job(ctx, name)
-	if err != nil {
-		return err
-	}
-	return act(js, r)
+	return act(js)
 }

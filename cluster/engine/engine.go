@@ -136,6 +136,7 @@ type source struct {
 	waiting  []*held
 	held     map[uint64]*held // by sequence in the stream
 	gone     bool
+	left     bool // the job was cancelled
 }
 
 // held is a parcel that this engine has.
@@ -368,7 +369,7 @@ func (e *engine) follow(watch jetstream.KeyWatcher) {
 			switch {
 			case entry == nil:
 			case entry.Operation() != jetstream.KeyValuePut:
-				e.leave(entry.Key())
+				e.leave(entry.Key(), false)
 			default:
 				var r queue.Record
 				if err := json.Unmarshal(entry.Value(), &r); err != nil || r.ID != entry.Key() || queue.Valid(r.ID) != nil {
@@ -376,7 +377,7 @@ func (e *engine) follow(watch jetstream.KeyWatcher) {
 					continue
 				}
 				if r.Job != nil && r.Job.Cancelled {
-					e.leave(r.ID)
+					e.leave(r.ID, true)
 					continue
 				}
 				if err := e.join(r); err != nil {
@@ -423,19 +424,28 @@ func (e *engine) join(r queue.Record) error {
 	return nil
 }
 
-// leave drops a queue that has been removed, with its tasks.
-func (e *engine) leave(id string) {
+// leave drops a queue that has been removed, with its tasks. With keep its job was only
+// cancelled: what has no answer is put back into its stream, and may be run another time.
+func (e *engine) leave(id string, keep bool) {
 	e.mu.Lock()
+	if !keep { // there is no stream to put anything back into
+		defer e.abandon(id)
+	}
 	i := slices.IndexFunc(e.queues, func(q *source) bool { return q.ID == id })
 	if i < 0 {
 		e.mu.Unlock()
 		return
 	}
 	q := e.queues[i]
-	q.gone = true
+	q.gone, q.left = !keep, keep
 	e.queues = slices.Delete(e.queues, i, i+1)
+	var back []*held
 	for _, h := range q.waiting {
-		e.release(h)
+		if keep {
+			back = append(back, h)
+		} else {
+			e.release(h)
+		}
 		e.waiting--
 	}
 	q.waiting = nil
@@ -445,11 +455,29 @@ func (e *engine) leave(id string) {
 	}
 	e.mu.Unlock()
 	_ = q.sub.Unsubscribe()
+	why := errCancelled
+	if !keep {
+		why = errOver
+		e.dropValues(q.Record)
+	}
+	for _, h := range back {
+		e.handBack(h)
+	}
+	for _, r := range stopped {
+		r.stop(why)
+	}
+}
+
+// abandon gives up what is on its way to a queue that has been removed.
+func (e *engine) abandon(id string) {
 	e.courier.Forget(queue.Done(id, ""))
 	e.courier.Forget(queue.Rest(id, ""))
-	e.dropValues(q.Record)
-	for _, r := range stopped {
-		r.stop(errOver)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for h := range e.held {
+		if h.source.ID == id && h.back {
+			e.release(h)
+		}
 	}
 }
 
@@ -543,7 +571,7 @@ func (e *engine) take(q *source, h *held) (back bool) {
 	}
 	e.held[h] = struct{}{}
 	q.held[h.seq] = h
-	if e.draining {
+	if e.draining || q.left {
 		return true
 	}
 	q.waiting = append(q.waiting, h)

@@ -200,10 +200,10 @@ func (e *engine) late(h *held, err error) {
 		e.release(h)
 		e.mu.Unlock()
 		_ = h.delivery().Ack()
-	case err == nil, errors.Is(err, parade.ErrClosed): // only here, and only now
+	case err == nil, errors.Is(err, parade.ErrClosed), errors.Is(err, errCancelled): // only here, or only now
 		e.handBack(h)
 	default: // the program cannot run the job
-		e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
+		e.refuse(h, fmt.Errorf("engine %s: %w", e.cfg.ID, err))
 	}
 }
 
@@ -346,7 +346,12 @@ func (e *engine) begin(h *held) {
 func (e *engine) part(h *held, m queue.Message, parcel parade.Parcel) {
 	e.finished(h, 0)
 	if parcel.Len() == 1 {
-		e.answer(h, queue.AppendAnswer(nil, parcel.Lost(e.cfg.ID, fmt.Errorf("input set aside after it cost %d engines", h.losses))))
+		lost := parcel.Lost(e.cfg.ID, fmt.Errorf("input set aside after it cost %d engines", h.losses))
+		if h.source.Job != nil {
+			e.deliverJob(h, lost, parcel, []parade.Parcel{parcel})
+			return
+		}
+		e.answer(h, queue.AppendAnswer(nil, lost))
 		return
 	}
 	half := parcel.Len() / 2
@@ -384,6 +389,10 @@ func (r *relay) push(h *held, m queue.Message, parcel parade.Parcel) {
 				took = 0
 			}
 			e.finished(h, took)
+			if h.source.Job != nil {
+				e.deliverJob(h, a.AppendTo(nil), a.Parcel(), a.FailedParcels())
+				return
+			}
 			if !m.Keep || e.keepResults(h, m.Home, a) {
 				e.deliver(h, a.AppendTo(nil))
 			}
@@ -473,7 +482,7 @@ func (e *engine) giveUp(h *held, err error) {
 		e.mu.Unlock()
 		_ = h.delivery().Ack()
 	case errors.As(err, &broken), errors.Is(err, errWrongProgram):
-		e.answer(h, queue.AppendAnswer(nil, parade.Refusal(fmt.Errorf("engine %s: %w", e.cfg.ID, err))))
+		e.refuse(h, fmt.Errorf("engine %s: %w", e.cfg.ID, err))
 	default: // another engine, or later
 		if e.ctx.Err() == nil {
 			e.log.Warn("a parcel could not be started here", "queue", h.source.ID, "error", err)

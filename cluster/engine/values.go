@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/parade-go/parade/cluster/internal/queue"
@@ -202,8 +201,7 @@ func (e *engine) dropValues(r queue.Record) {
 	}
 	folders := []string{filepath.Join(e.cfg.Values, r.ID)}
 	if r.Kind == queue.Session {
-		client, _, _ := strings.Cut(r.ID, "-")
-		first := filepath.Join(e.cfg.Values, client)
+		first := filepath.Join(e.cfg.Values, queue.Owner(r.ID))
 		others, _ := filepath.Glob(first + "-*") // an id has nothing that Glob knows
 		folders = append(others, first)
 	}

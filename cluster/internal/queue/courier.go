@@ -30,6 +30,7 @@ type Courier struct {
 
 type letter struct {
 	subject string
+	header  nats.Header
 	data    []byte
 	done    func()
 	sent    time.Time
@@ -52,17 +53,28 @@ func NewCourier(conn *nats.Conn) (*Courier, error) {
 // Send publishes data, and calls done once, when it has been confirmed. data
 // must not change until then.
 func (c *Courier) Send(subject string, data []byte, done func()) {
+	c.SendWith(subject, nil, data, done)
+}
+
+// SendWith is Send with headers, which must not change either.
+func (c *Courier) SendWith(subject string, header nats.Header, data []byte, done func()) {
 	c.mu.Lock()
 	c.last++
 	id := c.last
-	c.pending[id] = &letter{subject, data, done, time.Now()}
+	l := &letter{subject, header, data, done, time.Now()}
+	c.pending[id] = l
 	c.mu.Unlock()
-	c.publish(id, subject, data)
+	c.publish(id, l)
 }
 
 // publish ignores errors: what is not confirmed is sent again.
-func (c *Courier) publish(id uint64, subject string, data []byte) {
-	_ = c.conn.PublishRequest(subject, c.inbox+strconv.FormatUint(id, 10), data)
+func (c *Courier) publish(id uint64, l *letter) {
+	reply := c.inbox + strconv.FormatUint(id, 10)
+	if l.header == nil {
+		_ = c.conn.PublishRequest(l.subject, reply, l.data)
+		return
+	}
+	_ = c.conn.PublishMsg(&nats.Msg{Subject: l.subject, Reply: reply, Header: l.header, Data: l.data})
 }
 
 // Pending is how many messages are not confirmed.
@@ -134,7 +146,7 @@ func (c *Courier) again() {
 		}
 		c.mu.Unlock()
 		for _, l := range all {
-			c.publish(l.id, l.subject, l.data)
+			c.publish(l.id, l.letter)
 		}
 	}
 }

@@ -65,13 +65,21 @@ type Record struct {
 
 // JobRecord is what a record has of a job.
 type JobRecord struct {
-	Name      string `json:"name"`
-	Func      string `json:"func"`
-	Head      []byte `json:"head"`
-	Tasks     int    `json:"tasks"`
-	Complete  bool   `json:"complete"` // all parcels have been stored
-	Cancelled bool   `json:"cancelled,omitempty"`
+	Name      string   `json:"name"`
+	Func      string   `json:"func"`
+	Result    string   `json:"result"` // the type of the function's results
+	Head      []byte   `json:"head"`
+	Bound     []byte   `json:"bound,omitempty"` // the bound argument, or its hash if it is in the bucket
+	BoundHash []byte   `json:"bound_hash,omitempty"`
+	Tasks     int      `json:"tasks"`
+	Complete  bool     `json:"complete"` // all parcels have been stored
+	Cancelled bool     `json:"cancelled,omitempty"`
+	Rounds    []uint64 `json:"rounds,omitempty"` // of each round but the first, the last answer before it, by its number in the stream: what had failed by then was sent again
+	Meta      []byte   `json:"meta,omitempty"`   // the submitter's own
 }
+
+// Round is the number of the round that the job is in, from 1.
+func (j *JobRecord) Round() uint64 { return uint64(len(j.Rounds)) + 1 }
 
 // Program is what an engine must know to run a client's program.
 type Program struct {
@@ -311,31 +319,6 @@ func hash(r *wire.Reader) *Hash {
 		h[i] = r.Uint8()
 	}
 	return &h
-}
-
-// The forms of an answer on its way.
-const (
-	answerHere uint8 = iota
-	answerElsewhere
-)
-
-// AppendAnswer appends an answer as it travels.
-func AppendAnswer(dst, answer []byte) []byte { return append(append(dst, answerHere), answer...) }
-
-// AppendAnswerHash appends an answer that is in the bucket.
-func AppendAnswerHash(dst []byte, h Hash) []byte {
-	return append(append(dst, answerElsewhere), h[:]...)
-}
-
-// ParseAnswer returns the answer, or where it is.
-func ParseAnswer(data []byte) (answer []byte, elsewhere *Hash, err error) {
-	switch {
-	case len(data) > 0 && data[0] == answerHere:
-		return data[1:], nil, nil
-	case len(data) == 1+sha256.Size && data[0] == answerElsewhere:
-		return nil, (*Hash)(data[1:]), nil
-	}
-	return nil, nil, fmt.Errorf("answer of %d bytes in no known form", len(data))
 }
 
 // ClientName is the name of a client's connection, for those who look at the server.

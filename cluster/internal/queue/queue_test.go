@@ -67,6 +67,86 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+func TestJobAnswer(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]queue.JobAnswer{
+		"no failures": {Data: []byte("answer")},
+		"failures":    {Data: []byte("answer"), Inputs: [][]byte{[]byte("one"), make([]byte, 3000)}},
+	} {
+		for _, elsewhere := range []bool{false, true} {
+			value, inputs := queue.JoinAnswer(a)
+			travels, bucket := value, map[queue.Hash][]byte{}
+			if elsewhere {
+				h := queue.HashOf(value)
+				bucket[h], travels = value, h[:]
+			}
+			sent := queue.AppendJobAnswer(nil, travels, inputs, elsewhere)
+			got, err := queue.ParseJobAnswer(sent, func(h queue.Hash) ([]byte, error) { return bucket[h], nil })
+			if diff := cmp.Diff(a, got); err != nil || diff != "" {
+				t.Errorf("%s: %v %s", name, err, diff)
+			}
+		}
+	}
+	for _, bad := range [][]byte{nil, {4}, {1, 2, 3}, {2, 200, 1}, {2, 1, 9}} {
+		if _, err := queue.ParseJobAnswer(bad, nil); err == nil {
+			t.Errorf("%v is taken", bad)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	many := queue.Summary{First: 0, Len: 10_000}
+	for i := 0; i < many.Len; i += 2 {
+		many.Failed = append(many.Failed, [2]int{i, i + 1})
+	}
+	for text, s := range map[string]queue.Summary{
+		"0 0":                 {},
+		"1200 40":             {First: 1200, Len: 40},
+		"1200 40 1207-1209":   {First: 1200, Len: 40, Failed: [][2]int{{1207, 1210}}},
+		"0 9 0,2-3,8":         {Len: 9, Failed: [][2]int{{0, 1}, {2, 4}, {8, 9}}},
+		"5 1000000 5-1000004": {First: 5, Len: 1000000, Failed: [][2]int{{5, 1000005}}},
+		"0 10000 *":           {Len: 10_000, Much: true},
+	} {
+		if got := s.String(); got != text {
+			t.Errorf("%+v is %q, want %q", s, got, text)
+		}
+		got, err := queue.ParseSummary(text)
+		if diff := cmp.Diff(s, got); err != nil || diff != "" {
+			t.Errorf("%q: %v %s", text, err, diff)
+		}
+	}
+	if text := many.String(); text != "0 10000 *" {
+		t.Errorf("many failures are %d bytes", len(text))
+	}
+	for _, bad := range []string{"", "1", "a b", "1 2 3", "1 2 0", "1 2 2-1", "0 9 3,2", "-1 2", "0 2 1-", "0 99999999999999999999"} {
+		if s, err := queue.ParseSummary(bad); err == nil {
+			t.Errorf("%q is %+v", bad, s)
+		}
+	}
+}
+
+func FuzzSummary(f *testing.F) {
+	f.Add("1200 40 1207-1209,1230")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := queue.ParseSummary(text)
+		if err != nil {
+			return
+		}
+		again, err := queue.ParseSummary(s.String())
+		if err != nil || len(s.Failed) <= 1000 && !cmp.Equal(s, again) {
+			t.Errorf("%q: %v: %s", text, err, cmp.Diff(s, again))
+		}
+	})
+}
+
+func FuzzJobAnswer(f *testing.F) {
+	f.Add([]byte{2, 1, 1, 7, 0, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, _ = queue.ParseJobAnswer(data, func(queue.Hash) ([]byte, error) { return data, nil })
+	})
+}
+
 func TestValid(t *testing.T) {
 	t.Parallel()
 	for name, valid := range map[string]bool{"lab": true, "a-b_C9": true, "": false, "a.b": false, "a b": false, "x*": false, "../x": false} {

@@ -214,15 +214,6 @@ func WatchRecord(ctx context.Context, js jetstream.JetStream, id string) (jetstr
 	return records.Watch(ctx, id)
 }
 
-// Drop removes a queue's parcels; its record and its answers stay.
-func Drop(ctx context.Context, js jetstream.JetStream, id string) error {
-	err := js.DeleteStream(ctx, WorkStream(id))
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	return err
-}
-
 func put(ctx context.Context, js jetstream.JetStream, r Record) error {
 	records, err := js.KeyValue(ctx, Records)
 	if err != nil {

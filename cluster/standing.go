@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/parade-go/parade/cluster/internal/queue"
+)
+
+// standing is what has become of the tasks of a job, by its answers in their order. The
+// first answer for a task counts, a failure only until the task is sent again, which is
+// what begins a round.
+type standing struct {
+	rounds       []uint64 // as the record has them
+	begun        int      // of these, by the answers so far
+	state        []taskState
+	sent         []uint32 // by how many rounds had begun when a task was sent last; nil: all by none
+	done, failed int
+	last         uint64 // answer
+}
+
+type taskState uint8
+
+const (
+	taskOpen taskState = iota
+	taskDone
+	taskFailed
+)
+
+func newStanding(j *queue.JobRecord) *standing {
+	s := &standing{rounds: j.Rounds, state: make([]taskState, j.Tasks)}
+	if len(j.Rounds) > 0 {
+		s.sent = make([]uint32, j.Tasks)
+	}
+	return s
+}
+
+// settled says that all tasks have a result or have failed, after all answers.
+func (s *standing) settled() bool { return s.done+s.failed == len(s.state) }
+
+// begin begins the rounds that began before an answer.
+func (s *standing) begin(seq uint64) {
+	for ; s.begun < len(s.rounds) && s.rounds[s.begun] < seq; s.begun++ {
+		for i, was := range s.state {
+			if was == taskFailed {
+				s.state[i], s.sent[i] = taskOpen, uint32(s.begun+1)
+			}
+		}
+		s.failed = 0
+	}
+}
+
+// end is for when there are no more answers.
+func (s *standing) end() { s.begin(^uint64(0)) }
+
+// see takes an answer.
+func (s *standing) see(a *answer) error {
+	if a.First+a.Len > len(s.state) {
+		return fmt.Errorf("an answer for tasks up to %d of %d", a.First+a.Len, len(s.state))
+	}
+	s.begin(a.seq)
+	s.last = a.seq
+	i := a.First
+	good := func(to int) {
+		for ; i < to; i++ {
+			if s.state[i] == taskOpen {
+				s.state[i] = taskDone
+				s.done++
+			}
+		}
+	}
+	for _, bad := range a.Failed {
+		good(bad[0])
+		for ; i < bad[1]; i++ {
+			if s.state[i] == taskOpen && !s.superseded(a, i) {
+				s.state[i] = taskFailed
+				s.failed++
+			}
+		}
+	}
+	good(a.First + a.Len)
+	return nil
+}
+
+// superseded says that a task was sent again in a later round than that of an answer.
+func (s *standing) superseded(a *answer, task int) bool {
+	return s.sent != nil && a.round <= uint64(s.sent[task])
+}
+
+// void says that a failure which the answer seen last tells of does not count now.
+func (s *standing) void(a *answer, task int) bool {
+	n := len(s.rounds)
+	return n > 0 && a.seq <= s.rounds[n-1] || s.superseded(a, task)
+}
