@@ -10,6 +10,8 @@ import os
 import sys
 import tempfile
 import time
+from array import array
+from importlib import metadata
 
 MILLION, COMMANDS = 1_000_000, 10_000
 EXECUTOR = ""
@@ -20,7 +22,7 @@ def noop(x):
 
 
 def noops(xs):
-    return [x for x in xs]
+    return array("q", map(noop, xs))
 
 
 def report(metric, value, unit, remark=""):
@@ -97,8 +99,8 @@ def dask():
         def mapped(size, numbers):
             return client.gather(client.map(noop, numbers, pure=False, batch_size=size))
 
-        def chunked(size, numbers):
-            chunks = [numbers[i : i + size] for i in range(0, len(numbers), size)]
+        def chunked(size, numbers):  # arrays, since Dask looks at each element of a list
+            chunks = [array("q", numbers[i : i + size]) for i in range(0, len(numbers), size)]
             return [x for part in client.gather(client.map(noops, chunks, pure=False)) for x in part]
 
         numbers = list(range(3_000))  # batch_size is of what the client sends; each is a task all the same
@@ -145,6 +147,13 @@ def figure(value, unit):
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
 
 
+def found(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def table(file):
     values, remarks = {}, {}
     with open(file) as lines:
@@ -152,6 +161,7 @@ def table(file):
             key = r["executor"], r["metric"]
             values.setdefault(key, []).append(r["value"])
             remarks[key] = r["unit"], r.get("remark", "")
+    print(", ".join(f"{name} {metadata.version(name)}" for name in ("ipyparallel", "distributed", "hyperqueue") if found(name)) + "\n")
     print("| median of rounds | " + " | ".join(EXECUTORS) + " | Parade is better by | asked |")
     print("|---" * (len(EXECUTORS) + 3) + "|")
     for metric, title, asked in ROWS:

@@ -41,7 +41,5 @@ for round in $(seq "$rounds"); do
 	done
 done >"$tmp/results.jsonl"
 
-echo "$(uname -sm), $(getconf _NPROCESSORS_ONLN) CPUs, $(go version | cut -d' ' -f3), $("$python" --version), $(date +%F), median of $rounds rounds,"
-echo "load at the end $(cut -d' ' -f1 /proc/loadavg): $(tr '\n' ' ' <bench/cluster/requirements.txt | sed 's/;[^a-z]*sys_platform[^"]*"linux"[^"]*"x86_64"//')"
-echo
+echo "$(uname -sm), $(getconf _NPROCESSORS_ONLN) CPUs, $(go version | cut -d' ' -f3), $("$python" --version), $(date +%F), $rounds rounds, load at the end $(cut -d' ' -f1 /proc/loadavg)"
 "$python" bench/cluster/peer.py table "$tmp/results.jsonl"
