@@ -25,6 +25,7 @@ type Job struct {
 	bound    func(*wire.Buffer) error
 	keeps    bool          // results stay with the executor
 	remote   bool          // sizes in bytes matter
+	maxBytes int64         // of a batch of more than one task, if remote; 0: maxBatchBytes
 	target   time.Duration // how long a batch should take, if longer than usual
 	step     func()        // on serial, moves a stream's inputs and results between tasks
 	ledger   *ledger       // where results are kept; nil without a journal
@@ -283,7 +284,7 @@ func (j *Job) takeNext(workers, limit int) *batch {
 	}
 	maxBytes := int64(math.MaxInt64)
 	if j.remote {
-		maxBytes = maxBatchBytes
+		maxBytes = cmp.Or(j.maxBytes, maxBatchBytes)
 	}
 	end := j.known // a batch is consecutive
 	if len(j.passed) > 0 {

@@ -148,6 +148,13 @@ func (p *Post) Size(tasks int) {
 	}
 }
 
+// Bytes bounds the encoded inputs of a parcel of more than one task.
+func (p *Post) Bytes(n int) {
+	p.job.mu.Lock()
+	defer p.job.mu.Unlock()
+	p.job.maxBytes = int64(n)
+}
+
 // Adopt takes all tasks as if their parcels were out: somebody else has sent them.
 // The inputs are not looked at, so that there can be no journal of them.
 func (p *Post) Adopt() error {

@@ -214,6 +214,7 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	}
 	slots := max(1, c.slotCount())
 	p.Size(p.Tasks() / (slots * parcelsPerSlot))
+	p.Bytes(inlined)
 	for next := p.Next(slots); next != nil; next = p.Next(slots) {
 		if err := to.send(ctx, next.First, next.Data); err != nil {
 			return err

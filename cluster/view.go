@@ -71,6 +71,9 @@ const (
 	// pipeline is how much work a slot should have ahead, so that it need not wait for
 	// this program.
 	pipeline = 20 * time.Millisecond
+	// inlined bounds the inputs of a parcel of several tasks, so that it need not go by way
+	// of the store; what is between them is the rest.
+	inlined = queue.Inline * 3 / 4
 	// maxAhead bounds the parcels ahead of a slot.
 	maxAhead = 64
 	// patience is after how long without engines the log says so.
@@ -92,7 +95,9 @@ func (v *View) run(ctx context.Context, job *parade.Job, tell func(number string
 	tell(c.number)
 	defer v.hint().Stop()
 	c.part = 1
-	if v.deals && c.post.Tasks() > 0 {
+	if !v.deals {
+		c.post.Bytes(inlined)
+	} else if c.post.Tasks() > 0 {
 		c.part = max(1, (c.post.Tasks()+len(c.sessions)-1)/len(c.sessions))
 		c.post.Size(c.part)
 	}
