@@ -40,9 +40,7 @@ func ParseParcel(data []byte) (Parcel, error) {
 		return Parcel{}, fmt.Errorf("parcel of %d tasks from %d on in %d bytes: it is damaged", n, first, len(data))
 	}
 	p := Parcel{First: int(first), inputs: make([][]byte, n)}
-	for i := range p.inputs {
-		p.inputs[i] = rd.Blob()
-	}
+	readMessages(rd, p.inputs)
 	if err := rd.Err(); err != nil {
 		return Parcel{}, fmt.Errorf("parcel: %w", err)
 	}
@@ -55,9 +53,7 @@ func (p Parcel) AppendTo(dst []byte) []byte {
 	b.Uvarint(uint64(p.First))
 	b.Uvarint(1)
 	b.Uvarint(uint64(len(p.inputs)))
-	for _, in := range p.inputs {
-		b.BlobOf(in)
-	}
+	appendMessages(&b, p.inputs)
 	return b.AppendTo(dst)
 }
 
@@ -389,24 +385,19 @@ func (r *relayed) part(lo, hi int) work {
 }
 
 func (r *relayed) encodeInputs(b *wire.Buffer, _ bool) (int, error) {
-	for _, in := range r.chunk.inputs[r.lo:r.hi] {
-		b.BlobOf(in)
-	}
+	appendMessages(b, r.chunk.inputs[r.lo:r.hi])
 	return r.len(), nil
 }
 
 func (r *relayed) encodeResults(b *wire.Buffer, lo, hi int, _ bool) (int, error) {
-	for _, out := range r.out[lo:hi] {
-		b.BlobOf(out)
-	}
+	appendMessages(b, r.out[lo:hi])
 	return hi - lo, nil
 }
 
 func (r *relayed) decodeResults(rd *wire.Reader, lo, hi int, _ bool) error {
-	for k := lo; k < hi; k++ {
-		if r.out[k] = rd.Blob(); !rd.Alias() {
-			r.out[k] = bytes.Clone(r.out[k])
-		}
+	readMessages(rd, r.out[lo:hi])
+	for k := lo; k < hi && !rd.Alias(); k++ {
+		r.out[k] = bytes.Clone(r.out[k])
 	}
 	return rd.Err()
 }

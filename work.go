@@ -126,33 +126,14 @@ func appendValues[T any](c wire.Codec[T], b *wire.Buffer, vs []T, apart bool) (i
 	if !apart {
 		return c.AppendUpTo(b, vs, math.MaxInt)
 	}
-	s := scratches.Get().(*scratch)
-	defer s.release()
-	for i := range vs {
-		s.wire.Reset()
-		if err := c.Append(&s.wire, vs[i:i+1]); err != nil {
-			return i, err
-		}
-		b.Blob(&s.wire)
-	}
-	return len(vs), nil
+	return appendApart(c, b, vs)
 }
 
 func decodeValues[T any](c wire.Codec[T], r *wire.Reader, vs []T, apart bool) error {
 	if !apart {
 		return c.Decode(r, vs)
 	}
-	var one wire.Reader
-	for i := range vs {
-		one.Init(r.Blob(), r.Alias())
-		if r.Err() != nil {
-			return r.Err()
-		}
-		if err := c.Decode(&one, vs[i:i+1]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return decodeApart(c, r, vs)
 }
 
 func (t *tasks[A, R]) part(lo, hi int) work {

@@ -126,6 +126,15 @@ func (r *Reader) Bytes() []byte {
 	return r.take(int(n))
 }
 
+// Raw reads n bytes as a view into the message, nil when there are fewer.
+func (r *Reader) Raw(n uint64) []byte {
+	if n > uint64(r.Len()) {
+		r.short(n)
+		return nil
+	}
+	return r.take(int(n))
+}
+
 // Blob reads what Buffer.Blob wrote. The result is a view into the message, to be read
 // by a Reader of its own.
 func (r *Reader) Blob() []byte {
