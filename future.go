@@ -35,7 +35,7 @@ func Go[A, R any](ctx context.Context, ex Executor, f *Function[A, R], input A, 
 	case inline:
 		j.runOn(ctx, ex)
 		finish()
-	case ok && set.progress == nil && ctx.Err() == nil:
+	case ok && set.progress == nil && set.onTask == nil && ctx.Err() == nil:
 		release := j.watch(ctx)
 		j.mu.Lock()
 		j.finally = func() {

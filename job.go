@@ -35,6 +35,7 @@ type Job struct {
 	finished chan struct{}
 	cancel   context.CancelCauseFunc
 
+	telling  sync.Mutex // held while the caller is told of tasks; taken before the next
 	mu       sync.Mutex
 	wake     sync.Cond // work may have arrived, or the job ended
 	onWork   func()    // the same, for a dispatcher
@@ -49,7 +50,8 @@ type Job struct {
 	careful  bool // a worker should hold one batch only, to know which one kills it
 	running  int
 	ended    bool
-	err      error // why it was stopped, if not by failed tasks
+	err      error      // why it was stopped, if not by failed tasks
+	ends     []TaskInfo // that the caller has not been told of
 	tempo    tempo
 	tally    tally
 }
@@ -73,6 +75,7 @@ type batch struct {
 	expect  time.Duration // how long it should take, 0 when unknown
 	bytes   int64         // of its inputs, encoded, about; 0 when unknown
 	alone   bool          // no other batch of its job should be at its worker
+	at      time.Time     // when it was handed out, if somebody wants to know
 }
 
 // tempo is what the job has learnt about the time of a task.
@@ -299,6 +302,9 @@ func (j *Job) takeNext(workers, limit int) *batch {
 
 func (j *Job) hand(b *batch) *batch {
 	b.alone = j.careful
+	if j.set.onTask != nil {
+		b.at = time.Now()
+	}
 	j.running += b.work.len()
 	b.expect = j.tempo.perTask * time.Duration(b.work.len())
 	return b
@@ -329,7 +335,7 @@ func (j *Job) batchSize(workers int) int {
 }
 
 func (b *batch) slice(lo, hi int) *batch {
-	return &batch{job: b.job, first: b.first + lo, work: b.work.slice(lo, hi), attempt: b.attempt, failed: b.failed, bytes: b.bytes}
+	return &batch{job: b.job, first: b.first + lo, work: b.work.slice(lo, hi), attempt: b.attempt, failed: b.failed, bytes: b.bytes, at: b.at}
 }
 
 // again queues b to be handed out once more. It is called with the job locked.
@@ -348,6 +354,7 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 	if j.ledger != nil {
 		unkept = j.ledger.record(b.first, w, &o)
 	}
+	defer j.tell()
 	j.mu.Lock()
 	defer j.unlock()
 	j.running -= w.len()
@@ -363,8 +370,9 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 	}
 	lo := 0
 	for _, f := range o.failures {
-		j.deliver(b, w, lo, f.offset)
+		j.deliver(b, w, lo, f.offset, &o, worker)
 		lo = f.offset + 1
+		f.detail = o.detail(f.offset)
 		if f.kind != Unsendable && b.failed < j.set.retries {
 			retry := b.slice(f.offset, f.offset+1)
 			retry.attempt++
@@ -377,7 +385,7 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 			return
 		}
 	}
-	j.deliver(b, w, lo, o.ran)
+	j.deliver(b, w, lo, o.ran, &o, worker)
 	if unkept != nil {
 		j.err = unkept
 		j.end()
@@ -395,10 +403,14 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 }
 
 // deliver is called with the job locked.
-func (j *Job) deliver(b *batch, w work, lo, hi int) {
-	if lo < hi {
-		j.tally.done += hi - lo
-		j.data.deliver(b.first, w, lo, hi)
+func (j *Job) deliver(b *batch, w work, lo, hi int, o *outcome, worker string) {
+	if lo >= hi {
+		return
+	}
+	j.tally.done += hi - lo
+	j.data.deliver(b.first, w, lo, hi)
+	for k := lo; k < hi && j.set.onTask != nil; k++ {
+		j.inform(b, k, o.detail(k), worker, nil)
 	}
 }
 
@@ -414,6 +426,9 @@ func (j *Job) fail(b *batch, f failure, worker string) {
 		e.Attempt, e.Worker = f.attempt, f.worker
 	}
 	j.data.fail(b.work, e)
+	if j.set.onTask != nil {
+		j.inform(b, f.offset, f.detail, worker, e)
+	}
 	if j.set.maxFailed > 0 && j.tally.failed >= j.set.maxFailed {
 		j.end()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -32,6 +33,8 @@ type run struct {
 	shares  bool // a batch that turns out slow gives back what others could run
 	apart   bool // each value is a message of its own
 	values  values
+	details bool // the caller wants to know of each task
+	capture bool // and what it prints
 }
 
 // outcome is what became of a batch.
@@ -42,6 +45,7 @@ type outcome struct {
 	codec    time.Duration // encoding and decoding, at both ends
 	bytesOut int64         // sent to the worker
 	bytesIn  int64         // received from it
+	details  []detail      // of the tasks that ran, if the caller wants them
 }
 
 // failure is one failed task of a batch.
@@ -53,6 +57,7 @@ type failure struct {
 
 	attempt int    // 0: the batch's
 	worker  string // "": the batch's
+	detail  *detail
 }
 
 // Status says which task a worker is running, to whoever is left to ask. It
@@ -71,11 +76,15 @@ const decodingBatch = 1 << 63
 type lane struct {
 	worker  string
 	status  *Status
-	replace func() // starts another lane when this one's goroutine is lost
+	replace func()  // starts another lane when this one's goroutine is lost
+	capture Capture // nil where output cannot be captured
 
 	yield   atomic.Bool
 	timer   *time.Timer // sets yield
 	overrun bool        // the goroutine has been replaced
+
+	began     time.Time // the task, if the caller wants details
+	capturing bool
 }
 
 func newLane(worker string, status *Status, replace func()) *lane {
@@ -101,6 +110,9 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 	n, k, ended := w.len(), 0, false
 	start := time.Now()
 	l.yield.Store(false)
+	if r.capture && l.capture != nil {
+		settle = l.captured(settle)
+	}
 	if r.shares && n > 1 {
 		l.yieldSoon()
 		defer l.timer.Stop()
@@ -112,6 +124,9 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 		// Goexit: this goroutine is past saving, its batch is not.
 		o.ran, o.user = k+1, time.Since(start)
 		o.failures = append(o.failures, failure{offset: k, kind: Panicked, err: errGoexit})
+		if r.details {
+			o.note(l, attempt, l.began)
+		}
 		l.status.index.Store(0)
 		settle(w, o)
 		if l.replace != nil {
@@ -123,6 +138,9 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 			break
 		}
 		l.status.index.Store(uint64(first+k) + 1)
+		if r.details {
+			l.began = time.Now()
+		}
 		ctx := r.ctx
 		var err error
 		switch {
@@ -137,6 +155,9 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 			err = w.run(ctx, k)
 		default:
 			err = w.run(ctx, k)
+		}
+		if r.details {
+			o.note(l, attempt, l.began)
 		}
 		if err != nil {
 			o.failures = append(o.failures, failureOf(k, err))
@@ -153,6 +174,20 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 	return true
 }
 
+// captured begins to capture what is printed, up to when the batch is settled.
+func (l *lane) captured(settle func(work, outcome)) func(work, outcome) {
+	if err := l.capture.Begin(); err != nil {
+		slog.Warn("what tasks print cannot be captured here", "error", err)
+		return settle
+	}
+	l.capturing = true
+	return func(w work, o outcome) {
+		l.capture.End()
+		l.capturing = false
+		settle(w, o)
+	}
+}
+
 // runTimed runs task k under the job's timeout. When the function goes on
 // beyond the grace period, the batch is settled without it and alive is false.
 func (l *lane) runTimed(r *run, w work, k, first, attempt int, o *outcome, start time.Time, settle func(work, outcome)) (err error, alive bool) {
@@ -161,6 +196,7 @@ func (l *lane) runTimed(r *run, w work, k, first, attempt int, o *outcome, start
 	late := fmt.Errorf("it ran longer than its timeout of %v", r.timeout)
 	const running, returned, overrun = 0, 1, 2
 	var state atomic.Int32
+	began := l.began
 	guard := time.AfterFunc(r.timeout+timeoutGrace, func() {
 		// Where nobody can take over, as on serial, there is only waiting.
 		if l.replace == nil || !state.CompareAndSwap(running, overrun) {
@@ -168,6 +204,9 @@ func (l *lane) runTimed(r *run, w work, k, first, attempt int, o *outcome, start
 		}
 		o.ran, o.user = k+1, time.Since(start)
 		o.failures = append(o.failures, failure{offset: k, kind: TimedOut, err: late})
+		if r.details {
+			o.note(l, attempt, began)
+		}
 		l.status.index.Store(0)
 		settle(w.detach(k), *o)
 		l.replace()

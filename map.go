@@ -16,23 +16,32 @@ import (
 // [CollectErrors], [StopAfter] and [Retries].
 func Map[A, R any](ctx context.Context, ex Executor, f *Function[A, R], inputs []A, opts ...Option) ([]R, error) {
 	d := newMapData(f, inputs)
+	j, err := prepareMap(ctx, ex, d, opts)
+	if err != nil {
+		return d.out, err
+	}
+	j.runOn(ctx, ex)
+	return d.out, j.result(d.failed, d.unfinished)
+}
+
+// prepareMap makes the job of a Map, or says what is wrong with the call.
+func prepareMap[A, R any](ctx context.Context, ex Executor, d *mapData[A, R], opts []Option) (*Job, error) {
 	set, err := settingsOf(opts)
 	if err == nil {
-		err = check(ctx, ex, f)
+		err = check(ctx, ex, d.f)
 	}
 	var l *ledger
 	if err == nil {
-		l, err = openLedger(f, set)
+		l, err = openLedger(d.f, set)
 	}
 	if err != nil {
-		return d.out, err
+		return nil, err
 	}
 	j := newMapJob(ctx, d, set)
 	if j.ledger = l; l != nil {
 		j.recall = func() error { return d.recall(j) }
 	}
-	j.runOn(ctx, ex)
-	return d.out, j.result(d.failed, d.unfinished)
+	return j, nil
 }
 
 // check refuses what cannot work before any of it is done.
@@ -52,6 +61,7 @@ func newJob[A, R any](ctx context.Context, f *Function[A, R], d data, set settin
 	j := &Job{set: set, data: d, declared: f.declared, unsent: f.unsent, bound: f.bound, keeps: f.keeps}
 	j.run.name, j.run.seed, j.run.timeout, j.run.stopAt = f.name, set.seed, set.timeout, set.maxFailed
 	j.run.values = valuesOf(set.values)
+	j.run.details, j.run.capture = set.onTask != nil, set.capture
 	j.wake.L = &j.mu
 	j.finished = make(chan struct{})
 	j.started = time.Now()
@@ -73,6 +83,7 @@ func (j *Job) runOn(ctx context.Context, ex Executor) {
 	defer j.closeLedger()
 	defer j.announce()()
 	defer j.watch(ctx)()
+	defer j.tell()
 	defer j.stop(errLeft) // for what panics or exits its way through here
 	if ctx.Err() != nil {
 		j.stop(context.Cause(ctx))

@@ -74,6 +74,12 @@ func appendRun(b *wire.Buffer, r *run) {
 	if r.apart {
 		flags |= runApart
 	}
+	if r.details {
+		flags |= runDetails
+	}
+	if r.capture {
+		flags |= runCapture
+	}
 	b.Uint8(flags)
 }
 
@@ -81,12 +87,15 @@ func appendRun(b *wire.Buffer, r *run) {
 const (
 	runShares = 1 << iota
 	runApart
+	runDetails
+	runCapture
 )
 
 func decodeRun(rd *wire.Reader) run {
 	r := run{name: rd.String(), seed: rd.Uint64(), timeout: time.Duration(rd.Uint64()), stopAt: int(rd.Uvarint())}
 	flags := rd.Uint8()
 	r.shares, r.apart = flags&runShares != 0, flags&runApart != 0
+	r.details, r.capture = flags&runDetails != 0, flags&runCapture != 0
 	return r
 }
 
@@ -94,6 +103,7 @@ func decodeRun(rd *wire.Reader) run {
 const (
 	batchRun     uint8 = iota
 	batchGarbled       // its inputs could not be decoded: an error follows
+	batchTold          // as batchRun, with details of its tasks
 )
 
 // appendGarbled answers for a batch whose inputs could not be decoded.
@@ -154,7 +164,11 @@ func (o *outcome) sound() iter.Seq2[int, int] {
 }
 
 func appendOutcomeHead(b *wire.Buffer, o *outcome) {
-	b.Uint8(batchRun)
+	form := batchRun
+	if o.details != nil {
+		form = batchTold
+	}
+	b.Uint8(form)
 	b.Uvarint(uint64(o.ran))
 	b.Uvarint(uint64(o.user))
 	b.Uvarint(uint64(len(o.failures)))
@@ -167,6 +181,9 @@ func appendOutcomeHead(b *wire.Buffer, o *outcome) {
 		var e wire.Buffer // a message of its own, for who does not know its types
 		wire.AppendError(&e, f.err)
 		b.Blob(&e)
+	}
+	if form == batchTold {
+		appendDetails(b, o.details)
 	}
 }
 
@@ -193,8 +210,9 @@ func (e *garbledError) Unwrap() error { return e.error }
 // decodeOutcome reads an outcome, and its results into w. After a
 // *garbledError the connection is still good.
 func decodeOutcome(r *wire.Reader, w work, apart bool) (o outcome, err error) {
-	switch r.Uint8() {
-	case batchRun:
+	form := r.Uint8()
+	switch form {
+	case batchRun, batchTold:
 	case batchGarbled:
 		err := wire.DecodeError(r)
 		if r.Err() != nil {
@@ -232,6 +250,11 @@ func decodeOutcome(r *wire.Reader, w work, apart bool) (o outcome, err error) {
 		}
 		last = f.offset
 		o.failures = append(o.failures, f)
+	}
+	if form == batchTold {
+		if o.details = decodeDetails(r, o.ran); r.Err() != nil {
+			return o, r.Err()
+		}
 	}
 	for lo, hi := range o.sound() {
 		if err := w.decodeResults(r, lo, hi, apart); err != nil {

@@ -42,6 +42,8 @@ type settings struct {
 	report    *Report
 	journal   string // path; "": none
 	values    []*namedValue
+	onTask    func(TaskInfo)
+	capture   bool
 	err       error // the first option that makes no sense
 }
 
@@ -53,6 +55,9 @@ func settingsOf[O StreamOption](opts []O) (settings, error) {
 			break
 		}
 		o.apply(&s)
+	}
+	if s.capture && s.onTask == nil {
+		s.refuse("CaptureOutput: there is nobody to give the output to; add parade.OnTask, or use MapAsync")
 	}
 	return s, s.err
 }

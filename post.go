@@ -280,6 +280,9 @@ func (p *Post) SettleExcept(answer []byte, void func(index int) bool) error {
 				part.failures = append(part.failures, f)
 			}
 		}
+		if from < len(o.details) {
+			part.details = o.details[from:min(len(o.details), from+run.Len)]
+		}
 		p.job.settle(sub, w.part(from, from+run.Len), part, h.worker)
 	}
 	return nil

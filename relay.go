@@ -88,6 +88,9 @@ func Refusal(err error) []byte {
 // is understood here. Retries, timeouts, lost workers and inputs that kill them
 // are dealt with as in any job.
 type Relay struct {
+	// Engine is what the TaskInfo of its tasks has; set it before Start.
+	Engine string
+
 	job  *Job
 	data *relayData
 }
@@ -124,6 +127,7 @@ var errDamaged = errors.New("it is damaged, or from another version")
 // Start has ex run the parcels. It ends after Finish or Stop.
 func (r *Relay) Start(ex Starter) error {
 	r.job.mu.Lock()
+	r.data.engine = r.Engine
 	if r.job.finally == nil {
 		r.job.finally = func() {}
 	}
@@ -208,6 +212,7 @@ type relayData struct {
 	chunks        map[*chunk]struct{}
 	waiting       []*chunk
 	retries, lost int // of the job's tally, told in answers so far
+	engine        string
 }
 
 // chunk is a parcel that has been pushed.
@@ -220,6 +225,7 @@ type chunk struct {
 	user     time.Duration
 	codec    time.Duration
 	worker   string
+	details  []detail // of each task, if the caller wants them
 	rest     func([]Parcel)
 	done     func(Answer)
 }
@@ -269,7 +275,7 @@ func (d *relayData) settle(c *chunk, k int) {
 func (d *relayData) finish(c *chunk) {
 	delete(d.chunks, c)
 	t := &d.job.tally
-	a := Answer{chunk: c, retries: t.retries - d.retries, lost: t.lost - d.lost}
+	a := Answer{chunk: c, retries: t.retries - d.retries, lost: t.lost - d.lost, engine: d.engine}
 	d.retries, d.lost = t.retries, t.lost
 	c.done(a)
 }
@@ -280,6 +286,13 @@ func (d *relayData) account(w work, o *outcome, worker string) {
 	c.user += o.user
 	c.codec += o.codec
 	c.worker = worker
+	if len(o.details) == 0 {
+		return
+	}
+	if c.details == nil {
+		c.details = make([]detail, c.Len())
+	}
+	copy(c.details[w.(*relayed).lo:], o.details)
 }
 
 // giveBack hands the tasks of w from number lo on to where they came from,
@@ -314,6 +327,7 @@ func (d *relayData) giveBack(w work, lo int) bool {
 type Answer struct {
 	chunk         *chunk
 	retries, lost int
+	engine        string
 }
 
 // AppendTo appends the encoded answer, for [Post.Settle], to dst.
@@ -329,6 +343,12 @@ func (a Answer) AppendTo(dst []byte) []byte {
 	o := outcome{ran: c.Len(), user: c.user, codec: c.codec}
 	for _, f := range c.failures {
 		o.addFailure(f)
+	}
+	if c.details != nil {
+		o.details = c.details[:c.Len()]
+		for i := range o.details {
+			o.details[i].engine = a.engine
+		}
 	}
 	appendOutcome(&b, &relayed{chunk: c, hi: c.Len(), out: c.results}, &o, true)
 	return b.AppendTo(dst)

@@ -38,6 +38,8 @@ type WorkerEnd struct {
 	// Logs, if not nil, gets the handler that sends slog records to the
 	// dispatcher's process.
 	Logs func(slog.Handler)
+	// Capture, if not nil, is how to keep what tasks print.
+	Capture Capture
 }
 
 const (
@@ -181,6 +183,7 @@ func (s *server) next(spare []message) []message {
 func (s *server) work() {
 	var rest []message
 	l := newLane(s.end.Name, s.end.Status, s.giveUp)
+	l.capture = s.end.Capture
 	var rd wire.Reader
 	for {
 		if rest = s.next(rest); rest == nil {

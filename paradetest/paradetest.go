@@ -92,6 +92,7 @@ var groups = []group{
 	{"values", valueTests},
 	{"bound", boundTests},
 	{"named", namedTests},
+	{"told", toldTests},
 	{"rand", randTests},
 	{"options", optionTests},
 	{"jobs", jobTests},

@@ -157,6 +157,7 @@ func (r *relay) open(m queue.Message) error {
 	if err != nil {
 		return &brokenError{err}
 	}
+	made.Engine = r.pool.engine.cfg.ID
 	if err := made.Start(r.pool.executor); err != nil {
 		return err
 	}
