@@ -38,6 +38,7 @@ type child struct {
 	frames *net.UnixConn
 	shares *net.UnixConn
 	status *shm.Segment
+	caught *os.File // what a task prints to standard error, if that is captured
 	stdout *relay
 	stderr *relay
 	kills  uint64 // of the out-of-memory killer, before the child started
@@ -76,6 +77,14 @@ func (e *Executor) startChild(number int, name string) (*child, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.status.Close())
 	}
+	outFile, err := files.capture("parade-stdout")
+	if err != nil {
+		return nil, errors.Join(err, c.status.Close())
+	}
+	errFile, err := files.capture("parade-stderr")
+	if err != nil {
+		return nil, errors.Join(err, c.status.Close())
+	}
 
 	program, args := e.cfg.Program, e.cfg.Args
 	if program == "" {
@@ -87,14 +96,14 @@ func (e *Executor) startChild(number int, name string) (*child, error) {
 	c.cmd = &exec.Cmd{
 		Path: program, Args: args, Dir: e.cfg.Dir, Stdout: outWrite, Stderr: errWrite,
 		Env:         append(os.Environ(), e.environment(c.name)...),
-		ExtraFiles:  []*os.File{frameEnd, shareEnd, c.status.File()},
+		ExtraFiles:  []*os.File{frameEnd, shareEnd, c.status.File(), outFile, errFile},
 		SysProcAttr: childAttributes(),
 	}
 	if err := c.cmd.Start(); err != nil {
 		return nil, errors.Join(err, c.status.Close())
 	}
-	files.keep(outRead, errRead)
-	c.frames, c.shares = frames, shares
+	files.keep(outRead, errRead, errFile)
+	c.frames, c.shares, c.caught = frames, shares, errFile
 	files.conns = nil
 	c.stdout = newRelay(outRead, e.cfg.Stdout, &e.output, c.name)
 	c.stderr = newRelay(errRead, e.cfg.Stderr, &e.output, c.name)
@@ -229,6 +238,7 @@ func (c *child) End(cause error) (*parade.Status, error) {
 	c.stop(c.stderr)
 	status := parade.StatusAt(append([]byte(nil), c.status.Bytes()...))
 	_ = c.status.Close()
+	defer c.caught.Close()
 	if cause == nil {
 		return status, nil
 	}
@@ -319,7 +329,8 @@ func (c *child) exitError(cause error) error {
 	}
 	kills, ok := cores.OOMKills()
 	e.OOM = ok && kills > c.kills && strings.Contains(e.State, "killed")
-	e.Stderr = c.stderr.lastLines()
+	e.Stderr = append(c.stderr.lastLines(), lastLines(c.caught)...)
+	e.Stderr = e.Stderr[max(0, len(e.Stderr)-keptLines):]
 	return e
 }
 
@@ -356,6 +367,15 @@ func (o *opened) pipe() (r, w *os.File, err error) {
 		o.files = append(o.files, r, w)
 	}
 	return r, w, err
+}
+
+func (o *opened) capture(name string) (*os.File, error) {
+	f, err := captureFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("file for what tasks print: %w", err)
+	}
+	o.files = append(o.files, f)
+	return f, nil
 }
 
 func (o *opened) keep(files ...*os.File) {

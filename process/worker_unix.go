@@ -24,6 +24,8 @@ const (
 	frameFD   = 3 // socket: frames
 	segmentFD = 4 // socket: descriptors of shared memory
 	statusFD  = 5 // memory: which task is running
+	stdoutFD  = 6 // file: what a task prints, if that is captured
+	stderrFD  = 7
 )
 
 // workerName is set in a child, before anything else can run.
@@ -35,7 +37,7 @@ var workerName = func() string {
 	// What a task starts must neither believe it is a worker nor hold the
 	// sockets open.
 	_ = os.Unsetenv(workerVariable)
-	for _, fd := range []int{frameFD, segmentFD, statusFD} {
+	for _, fd := range []int{frameFD, segmentFD, statusFD, stdoutFD, stderrFD} {
 		syscall.CloseOnExec(fd)
 	}
 	go watchParent()
@@ -114,6 +116,7 @@ func serveWorker() error {
 		Write:   func(chunks [][]byte) error { return writeChunks(frames, chunks) },
 		Segment: received(segments),
 		Logs:    func(h slog.Handler) { slog.SetDefault(slog.New(h)) },
+		Capture: &capture{streams: [2]stream{{fd: 1, file: stdoutFD}, {fd: 2, file: stderrFD}}},
 	})
 	return nil
 }
