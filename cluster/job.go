@@ -92,6 +92,9 @@ const maxMeta = 256 << 10
 // are to be written. It may have 256 KiB.
 func Meta(own []byte) SubmitOption { return func(s *submission) { s.meta = own } }
 
+// ValidJob says whether a job can have a name: 1 to 64 letters, digits, - and _.
+func ValidJob(name string) error { return queue.Valid(name) }
+
 // Submit hands a job to the cluster under a name. When it returns nil the job is stored,
 // and goes on whatever becomes of this program; [Attach] gets its results, from any
 // build of the program that submitted it. All tasks are run, whatever fails, and [Retry]

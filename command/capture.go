@@ -80,7 +80,7 @@ func (t *task) take(f *os.File, dir, name string) (Output, error) {
 	if err != nil || size == 0 {
 		return Output{}, err
 	}
-	if size <= InlineLimit {
+	if size <= max(t.spec.Inline, InlineLimit) {
 		data := make([]byte, size)
 		n, err := f.ReadAt(data, 0)
 		if err == io.EOF { //nolint:errorlint // never wrapped; something has cut the file

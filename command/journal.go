@@ -112,7 +112,7 @@ type JournalOptions struct {
 // while. A new run holds nothing. To resume 1,000,000 tasks takes some 3 s and, what the
 // garbage collector leaves lying about included, 50 MB more than a new run.
 //
-// Todo, Skip, Left and Moved are for one goroutine; the other methods may be called at
+// Todo, Skip, Has, Left and Moved are for one goroutine; the other methods may be called at
 // the same time.
 type Journal struct {
 	path  string // of the joblog
@@ -444,6 +444,17 @@ func (j *Journal) Skip(in *Input) (bool, error) {
 		j.failed++
 	}
 	return true, nil
+}
+
+// Has tells whether an earlier run has noted that the task of a result ended like that: done,
+// or failed. Call it once for each. It is for results that come again, such as those of a
+// job that goes on without the run that began it.
+func (j *Journal) Has(r Result) bool {
+	if j.opts.Resume == Anew {
+		return false
+	}
+	was := j.past.find(Input{Seq: r.Seq, Args: r.Args}, !j.bySeq)
+	return was.left(SkipDone) || r.Exit != 0 && was.left(SkipEnded)
 }
 
 // Left returns how many tasks were left out so far, and how many of them had failed.

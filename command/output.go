@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// InlineLimit is the largest output, in bytes, that is held in memory.
+// InlineLimit is the largest output, in bytes, that is held in memory unless Spec.Inline
+// says otherwise.
 const InlineLimit = 64 << 10
 
-// Output is what a command printed. What is larger than InlineLimit is in a file of
+// Output is what a command printed. What is larger than that is in a file of
 // the Spec's Spill folder, which the receiver removes when it is done with it.
 type Output struct {
 	Data []byte // all of it, unless File is set

@@ -89,8 +89,8 @@ func (s *Spec) validate() error {
 		return bad("it has no command; set Template to what ParseTemplate gives")
 	case s.Timeout < 0 || s.Grace < 0 || s.Backoff < 0:
 		return bad("Timeout %v, Grace %v and Backoff %v must not be negative", s.Timeout, s.Grace, s.Backoff)
-	case s.Retries < 0 || s.Threads < 0 || s.MaxMemory < 0:
-		return bad("Retries %d, Threads %d and MaxMemory %d must not be negative", s.Retries, s.Threads, s.MaxMemory)
+	case s.Retries < 0 || s.Threads < 0 || s.MaxMemory < 0 || s.Inline < 0:
+		return bad("Retries %d, Threads %d, MaxMemory %d and Inline %d must not be negative", s.Retries, s.Threads, s.MaxMemory, s.Inline)
 	case s.Nice < 0 || s.Nice > 19:
 		return bad("Nice is %d; give 0 to 19", s.Nice)
 	case s.Capture > Ungrouped:

@@ -80,6 +80,9 @@ type Spec struct {
 
 	// Capture says what becomes of what the command prints.
 	Capture Capture
+	// Inline is the largest output, in bytes, that is held in memory and travels in the
+	// Result; it is never less than InlineLimit.
+	Inline int64
 	// Spill is the folder for outputs that are too large to be held in memory,
 	// the system's folder for temporary files if "". The files are the caller's to
 	// remove: see Output.

@@ -11,6 +11,19 @@ import (
 // errCancelled stops a job that may be taken up again.
 var errCancelled = errors.New("the job was cancelled")
 
+// unwanted says why a parcel is not to be run, if its queue has been left.
+func (e *engine) unwanted(h *held) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case h.source.left:
+		return errCancelled
+	case h.source.gone:
+		return errOver
+	}
+	return nil
+}
+
 // deliverJob sends the answer for the tasks of a named job, with a summary for those who
 // only count, and the inputs of tasks that failed.
 func (e *engine) deliverJob(h *held, answer []byte, tasks parade.Parcel, failed []parade.Parcel) {

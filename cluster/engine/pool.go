@@ -316,6 +316,9 @@ func (e *engine) begin(h *held) {
 		return
 	}
 	r, err := p.relay(relayKey{h.source.ID, h.job}, m)
+	if err == nil {
+		err = e.unwanted(h) // leave may have looked before the relay was there
+	}
 	if err != nil {
 		e.giveUp(h, err)
 		return
@@ -482,6 +485,8 @@ func (e *engine) giveUp(h *held, err error) {
 		e.release(h)
 		e.mu.Unlock()
 		_ = h.delivery().Ack()
+	case errors.Is(err, errCancelled):
+		e.handBack(h)
 	case errors.As(err, &broken), errors.Is(err, errWrongProgram):
 		e.refuse(h, fmt.Errorf("engine %s: %w", e.cfg.ID, err))
 	default: // another engine, or later

@@ -22,6 +22,7 @@ type jobLine struct {
 	Tasks   int       `json:"tasks"`
 	Done    int       `json:"done"`
 	Failed  int       `json:"failed"`
+	Round   int       `json:"round"`
 	Error   string    `json:"error,omitempty"`
 }
 
@@ -32,15 +33,18 @@ func newJobsCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "jobs",
-		Short: "The named jobs of a cluster: list, cancel, remove",
-		Long: `Jobs lists the jobs that programs have handed to a cluster by name, with
-cluster.Submit, and that go on without them. A program gets the results with cluster.Attach.
+		Short: "The named jobs of a cluster: list, attach, results, cancel, retry, remove",
+		Long: `Jobs lists the jobs that "parade run --detach", and programs with cluster.Submit, have
+handed to a cluster by name, and that go on without them. "parade attach" waits for one and
+takes its results, as cluster.Attach does in a program.
 
 States are submitting, running, done, failed (some tasks have no result, or no engine can
-run it) and cancelled.`,
+run it) and cancelled. Tasks that failed are counted after their retries; "parade retry" begins
+another round.`,
 		Example: `  parade jobs --cluster lab
   parade jobs --json | jq -r 'select(.state == "failed").name'
-  parade jobs cancel study-1`,
+  parade jobs cancel study-1 study-2
+  parade attach study-3`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runJobs(cmd.Context(), name, asJSON, cmd.OutOrStdout())
@@ -48,23 +52,45 @@ run it) and cancelled.`,
 	}
 	cmd.PersistentFlags().StringVar(&name, "cluster", defaultCluster, "the cluster's `name`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per job")
-	cmd.AddCommand(
-		newJobAction(&name, "cancel", "Stop a job; its results stay", "cancelled", cluster.CancelJob),
-		newJobAction(&name, "remove", "Stop a job, and delete all there is of it", "removed", cluster.RemoveJob),
-	)
+	cmd.AddCommand(jobCommands(&name)...)
+	cmd.AddCommand(newJobAction(&name, "remove", "Stop jobs, and delete all there is of them", "removed", cluster.RemoveJob))
 	return cmd
+}
+
+// jobCommands are the commands about jobs that have names of their own, too.
+func jobCommands(clusterFlag *string) []*cobra.Command {
+	return []*cobra.Command{
+		newAttachCommand(clusterFlag),
+		newResultsCommand(clusterFlag),
+		newJobAction(clusterFlag, "cancel", "Stop jobs; their results stay, and retry goes on with them", "cancelled", cluster.CancelJob),
+		newRetryCommand(clusterFlag),
+	}
+}
+
+// newJobCommands makes "parade attach" and so on.
+func newJobCommands() []*cobra.Command {
+	name := new(string)
+	all := jobCommands(name)
+	for _, cmd := range all {
+		cmd.Flags().StringVar(name, "cluster", defaultCluster, "the cluster's `name`")
+	}
+	return all
+}
+
+// someJobs wants names of jobs.
+func someJobs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("%s needs the name of a job, or several", cmd.CommandPath())
+	}
+	return nil
 }
 
 func newJobAction(name *string, verb, short, done string, act func(context.Context, cluster.Connection, string) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   verb + " JOB",
-		Short: short,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("%s needs the name of one job", cmd.CommandPath())
-			}
-			return nil
-		},
+		Use:     verb + " JOB...",
+		Short:   short,
+		Example: fmt.Sprintf("  parade jobs %s study-1 study-2 --cluster lab", verb),
+		Args:    someJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), startPatience)
 			defer cancel()
@@ -72,12 +98,16 @@ func newJobAction(name *string, verb, short, done string, act func(context.Conte
 			if err != nil {
 				return err
 			}
-			if err := act(ctx, conn, args[0]); err != nil {
-				return err
-			}
 			out := newTerminal(cmd.OutOrStdout())
-			out.printf("job %s: %s\n", args[0], done)
-			return out.err
+			var errs []error
+			for _, job := range args {
+				if err := act(ctx, conn, job); err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				out.printf("job %s: %s\n", job, done)
+			}
+			return errors.Join(append(errs, out.err)...)
 		},
 	}
 }
@@ -109,7 +139,7 @@ func runJobs(ctx context.Context, name string, asJSON bool, stdout io.Writer) er
 	for _, j := range jobs {
 		l := jobLine{
 			Name: j.Name, State: j.State(), Func: j.Func, Owner: j.Owner, Created: j.Created,
-			Tasks: j.Tasks, Done: j.Done, Failed: j.Failed,
+			Tasks: j.Tasks, Done: j.Done, Failed: j.Failed, Round: j.Round,
 		}
 		if j.Err != nil {
 			l.Error = j.Err.Error()
@@ -127,7 +157,7 @@ func runJobs(ctx context.Context, name string, asJSON bool, stdout io.Writer) er
 	rows := [][]string{{"job", "state", "function", "owner", "tasks", "done", "failed", "age"}}
 	for _, l := range lines {
 		rows = append(rows, []string{l.Name, l.State, l.Func, l.Owner, count(l.Tasks), count(l.Done), count(l.Failed),
-			time.Since(l.Created).Round(time.Second).String()})
+			ago(l.Created)})
 	}
 	out.table("llllrrrr", rows)
 	return out.err

@@ -38,10 +38,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":     exits,
-			"jsonlines": jsonLines,
-			"phantom":   phantom,
-			"nats":      func(ts *testscript.TestScript, neg bool, args []string) { startNATS(t, ts, neg, args) },
+			"nats":        func(ts *testscript.TestScript, neg bool, args []string) { startNATS(t, ts, neg, args) },
+			"exits":       exits,
+			"firstjob":    firstJob,
+			"interrupted": interrupted,
+			"until":       until,
+			"jsonlines":   jsonLines,
+			"phantom":     phantom,
 		},
 	})
 }
@@ -95,6 +98,38 @@ func startNATS(t *testing.T, ts *testscript.TestScript, neg bool, args []string)
 	ts.Check(err)
 	ts.Setenv("NATS", strings.Join(natstest.Start(t, n).URLs(), ","))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(natstest.User+":"+natstest.Password+"\n"), 0o600))
+}
+
+// firstJob is exits for a command about the job whose name is in the file name:
+// firstjob attach exits 3 --cluster lab.
+func firstJob(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || args[1] != "exits" {
+		ts.Fatalf("usage: firstjob verb exits code [flags]")
+	}
+	name := strings.TrimSpace(ts.ReadFile("name"))
+	exits(ts, false, append([]string{args[2], "parade", args[0], name}, args[3:]...))
+}
+
+// interrupted is exits for a command that gets a Ctrl-C after half a second.
+func interrupted(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupted code command [arguments]")
+	}
+	exits(ts, false, append([]string{args[0], "sh", "-c", `"$@" & p=$!; sleep 0.5; kill -INT $p; wait $p`, "sh"}, args[1:]...))
+}
+
+// until runs a command until it prints something.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: until command [arguments]")
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		ts.Check(ts.Exec(args[0], args[1:]...))
+		if ts.ReadFile("stdout") != "" {
+			return
+		}
+	}
+	ts.Fatalf("%s prints nothing", strings.Join(args, " "))
 }
 
 // jsonLines sees to it that each line of a file, or of stdout, is an object with

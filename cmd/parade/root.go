@@ -63,6 +63,7 @@ Programs use the Go package github.com/parade-go/parade.`,
 	root.SuggestionsMinimumDistance = 2 // edits that turn a typo into a command
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newDemoCommand(), newDoctorCommand(), newBenchCommand(), newSpikesCommand(), newRunCommand(), newSmoothCommand(), newClusterCommand(), newJobsCommand(), newVersionCommand(), newExitCodesTopic(), newManCommand(), newWholeImageCommand())
+	root.AddCommand(newJobCommands()...)
 	root.InitDefaultCompletionCmd("completion")
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

@@ -44,6 +44,12 @@ type runOptions struct {
 	memfree  bytesValue
 	halt     string
 
+	// On a cluster, without this command.
+	detach     bool
+	job        string
+	priority   int
+	maxRunning int
+
 	// Each command.
 	shell     bool
 	cwd       string
@@ -122,6 +128,10 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	f.Var(&o.load, "load", "start nothing while so `many` processes compute, or N% of the cores")
 	f.Var(&o.memfree, "memfree", "start nothing while less than this `size` of memory is free, such as 4G")
 	f.StringVar(&o.halt, "halt", "never", "when to end early: `soon|now,fail|success|done=N|N%`")
+	f.BoolVar(&o.detach, "detach", false, "with --on cluster:NAME: hand the run over as a job, print the job's name, and leave; parade attach gets the results")
+	f.StringVar(&o.job, "job", "", "the `name` of the job that --detach makes (default: one is made up)")
+	f.IntVar(&o.priority, "priority", 0, "`number`: of jobs made by --detach, those with a higher one come first")
+	f.IntVar(&o.maxRunning, "max-running", 0, "let so `many` tasks of the job that --detach makes run at a time")
 	group("Where and when")
 
 	f.BoolVar(&o.shell, "shell", false, "let a shell run the command; inputs are quoted for it")
@@ -306,9 +316,12 @@ func (o *runOptions) run(ctx context.Context, f *pflag.FlagSet, args []string) e
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
+	switch {
+	case o.dryRun:
 		err = o.print(ctx, p)
-	} else {
+	case o.detach:
+		err = o.submit(ctx, p)
+	default:
 		err = o.runAll(ctx, p)
 	}
 	if p.journal != nil {
@@ -403,39 +416,17 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 	if len(o.outputs) == 0 && (o.check != "" || o.force || len(o.inputs) > 0) {
 		return usagef("--check, --input and --force are about the files that --output names")
 	}
-	printing := []string{}
-	for _, p := range []struct {
-		name string
-		set  bool
-	}{{"--line-buffer", o.lineBuffer}, {"--ungroup", o.ungroup}, {"--results", o.results != ""}, {"--json", o.json}} {
-		if p.set {
-			printing = append(printing, p.name)
-		}
+	printing, err := o.checkPrinting()
+	if err != nil {
+		return err
 	}
-	if len(printing) > 1 {
-		return usagef("%s do not go together", strings.Join(printing, " and "))
-	}
-	if o.keepOrder && (o.lineBuffer || o.ungroup) {
-		return usagef("--keep-order needs the output of each task in one piece; leave out %s", printing[0])
-	}
-	tagged := o.tag || o.tagstring != ""
-	if tagged && (o.ungroup || o.json || o.results != "") {
-		return usagef("--tag and --tagstring do not go with %s", printing[0])
-	}
-	if o.verbose && (o.json || o.results != "") {
-		return usagef("--verbose does not go with %s, which has the command", printing[0])
-	}
-	if o.results != "" {
-		o.keepOrder = false // each has its own files
-	}
-	var err error
 	if o.haltWhen, err = command.ParseHalt(o.halt); err != nil {
 		return &usageError{err}
 	}
-	if o.tag && o.tagstring == "" {
-		o.tagstring = "{}"
-	}
 	if err := checkExecutors([]string{o.on}); err != nil {
+		return err
+	}
+	if err := o.checkDetached(f); err != nil {
 		return err
 	}
 	kind, number, counted := strings.Cut(o.on, ":")
@@ -472,6 +463,40 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 		return usagef("--bar and --no-progress contradict each other")
 	}
 	return o.checkRemembered()
+}
+
+// checkPrinting refuses flags about what is printed that contradict each other, and returns
+// those that say in which form it is.
+func (o *runOptions) checkPrinting() ([]string, error) {
+	printing := []string{}
+	for _, p := range []struct {
+		name string
+		set  bool
+	}{{"--line-buffer", o.lineBuffer}, {"--ungroup", o.ungroup}, {"--results", o.results != ""}, {"--json", o.json}} {
+		if p.set {
+			printing = append(printing, p.name)
+		}
+	}
+	if len(printing) > 1 {
+		return nil, usagef("%s do not go together", strings.Join(printing, " and "))
+	}
+	if o.keepOrder && (o.lineBuffer || o.ungroup) {
+		return nil, usagef("--keep-order needs the output of each task in one piece; leave out %s", printing[0])
+	}
+	tagged := o.tag || o.tagstring != ""
+	if tagged && (o.ungroup || o.json || o.results != "") {
+		return nil, usagef("--tag and --tagstring do not go with %s", printing[0])
+	}
+	if o.verbose && (o.json || o.results != "") {
+		return nil, usagef("--verbose does not go with %s, which has the command", printing[0])
+	}
+	if o.results != "" {
+		o.keepOrder = false // each has its own files
+	}
+	if o.tag && o.tagstring == "" {
+		o.tagstring = "{}"
+	}
+	return printing, nil
 }
 
 // mostJobs is the number of -j 0: as many as this process may have files open for.
@@ -548,9 +573,16 @@ func (o *runOptions) spec(words, columns []string) (command.Spec, error) {
 	if o.maxMemory.n > 0 && runtime.GOOS != "linux" {
 		return spec, usagef("--max-memory works on Linux only")
 	}
+	if kind, _, _ := strings.Cut(o.on, ":"); kind == clusterKind {
+		spec.Inline = inlineAway
+	}
 	spec.Capture = o.capture()
 	return spec, nil
 }
+
+// inlineAway is up to which size what a command prints comes from a cluster's engines, in
+// bytes; more stays in a file there.
+const inlineAway = 64 << 20
 
 func (o *runOptions) capture() command.Capture {
 	switch {

@@ -55,6 +55,10 @@ type loop struct {
 	recount   func() (*command.Source, error)
 	failures  []failure
 	unprinted bool // some output is lost
+
+	retry    string    // how to run again what failed in a job
+	attached bool      // it takes the results of a job that goes on without it
+	until    time.Time // of a job: the end of the last task, as far as is known
 }
 
 // runningTask is a task that was started.
@@ -171,25 +175,7 @@ func (l *loop) results(ctx context.Context, ex parade.Executor, inputs iter.Seq2
 			streamed = r.Err
 			break
 		}
-		res := l.result(r)
-		switch {
-		case !l.o.keepOrder && res != nil:
-			l.print(res)
-			l.note(res)
-		case l.o.keepOrder:
-			if res != nil && !l.out.prints(res) {
-				l.note(res) // an end of this program would lose nothing of it
-			}
-			held.put(r.Index, res)
-			for {
-				res, ok := held.next()
-				if !ok {
-					break
-				}
-				l.turn(res)
-			}
-			l.gate.held.Store(held.bytes)
-		}
+		l.write(&held, r.Index, l.result(r))
 		<-l.slots
 	}
 	// What is left comes after one that was ended.
@@ -197,6 +183,29 @@ func (l *loop) results(ctx context.Context, ex parade.Executor, inputs iter.Seq2
 		l.turn(res)
 	}
 	return streamed
+}
+
+// write prints and notes a result, which is nil for a task that was ended, now or when its
+// turn has come.
+func (l *loop) write(held *heldResults, index int, res *command.Result) {
+	switch {
+	case !l.o.keepOrder && res != nil:
+		l.print(res)
+		l.note(res)
+	case l.o.keepOrder:
+		if res != nil && !l.out.prints(res) {
+			l.note(res) // an end of this program would lose nothing of it
+		}
+		held.put(index, res)
+		for {
+			res, ok := held.next()
+			if !ok {
+				break
+			}
+			l.turn(res)
+		}
+		l.gate.held.Store(held.bytes)
+	}
 }
 
 // turn is for a result whose turn has come.
@@ -293,18 +302,29 @@ func (l *loop) result(r parade.Result[command.Result]) *command.Result {
 	delete(l.order, r.Index)
 	delete(l.running, seq)
 	l.mu.Unlock()
-
-	if err != nil { // the command was never run, or its worker is gone
-		res = command.Result{Seq: input.Seq, Args: input.Args, Exit: command.ExitFault, Fault: faultText(err), Start: time.Now()}
-		if res.Argv, err = expandForShow(l.spec, input); err == nil {
-			res.Command = command.Line(res.Argv)
-		}
-		if errors.Is(r.Err, command.ErrSpec) {
-			l.stop(errors.New(res.Fault)) // each of the others would say the same
-		}
+	if err != nil {
+		res = l.faulted(input, err)
 	}
+	l.settle(&res)
+	return &res
+}
+
+// faulted is the result of a command that was never run, or whose worker is gone.
+func (l *loop) faulted(input command.Input, err error) command.Result {
+	res := command.Result{Seq: input.Seq, Args: input.Args, Exit: command.ExitFault, Fault: faultText(err), Start: time.Now()}
+	if argv, err := expandForShow(l.spec, input); err == nil {
+		res.Argv, res.Command = argv, command.Line(argv)
+	}
+	if errors.Is(err, command.ErrSpec) {
+		l.stop(errors.New(res.Fault)) // each of the others would say the same
+	}
+	return res
+}
+
+// settle counts a task that has ended, and ends the run if the user wants that then.
+func (l *loop) settle(res *command.Result) {
 	if res.Exit != 0 && len(l.failures) < mostFailures {
-		l.failures = append(l.failures, l.failure(&res))
+		l.failures = append(l.failures, l.failure(res))
 	}
 	l.mu.Lock()
 	switch {
@@ -328,7 +348,6 @@ func (l *loop) result(r parade.Result[command.Result]) *command.Result {
 	case command.HaltSoon:
 		l.stop(why)
 	}
-	return &res
 }
 
 // faultText is an error of the library in words for a task's line.
@@ -351,7 +370,7 @@ func (l *loop) print(res *command.Result) {
 // note writes down a task as done: after what it printed was printed, so that a run
 // that is resumed loses nothing.
 func (l *loop) note(res *command.Result) {
-	if l.journal == nil || l.unprinted {
+	if l.journal == nil || l.unprinted || l.attached && l.journal.Has(*res) {
 		return
 	}
 	if err := l.journal.Add(*res); err != nil {

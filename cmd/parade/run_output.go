@@ -15,6 +15,7 @@ type printer struct {
 	bar     *runProgress
 	tags    command.Template
 	results *resultsDir
+	keeps   bool // files of outputs are not this command's to remove
 
 	// Of these, who writes holds bar.mu.
 	stdout *bufio.Writer
@@ -53,8 +54,10 @@ func (p *printer) prints(res *command.Result) bool {
 // task prints what a task printed, and removes it.
 func (p *printer) task(res *command.Result) error {
 	defer func() {
-		res.Stdout.Remove()
-		res.Stderr.Remove()
+		if !p.keeps { // they may come another time
+			res.Stdout.Remove()
+			res.Stderr.Remove()
+		}
 	}()
 	switch {
 	case !p.prints(res):

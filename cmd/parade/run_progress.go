@@ -171,6 +171,7 @@ type runState struct {
 	holding                      string
 	stopping                     bool
 	read                         bool // all inputs
+	attached                     bool
 }
 
 func (s *runState) finished() int { return s.done + s.failed + s.whole + s.before }
@@ -194,7 +195,7 @@ func (l *loop) state() runState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := runState{
-		total: int(l.total.Load()), done: l.done, failed: l.failed, running: len(l.running), holding: l.holding, stopping: l.why != nil, read: l.ended,
+		total: int(l.total.Load()), done: l.done, failed: l.failed, running: len(l.running), holding: l.holding, stopping: l.why != nil, read: l.ended, attached: l.attached,
 		whole: l.whole, before: l.before + l.left, beforeFailed: l.leftFailed,
 	}
 	if l.ended {
@@ -229,7 +230,9 @@ func (s *runState) parts(t *terminal) []string {
 		parts = append(parts, t.red(count(s.failed)+" failed"))
 	}
 	parts = append(parts, s.leftOut()...)
-	parts = append(parts, count(s.running)+" running")
+	if !s.attached { // which does not know
+		parts = append(parts, count(s.running)+" running")
+	}
 	if s.rate > 0 {
 		parts = append(parts, short(s.rate)+"/s")
 	}

@@ -21,6 +21,7 @@ type resultsDir struct {
 	dir     string
 	columns []string
 	name    command.Template // of words, if there are placeholders
+	keeps   bool             // files of outputs are not this command's to move
 }
 
 func newResultsDir(text string, columns []string) (*resultsDir, error) {
@@ -71,10 +72,10 @@ func (d *resultsDir) save(res *command.Result) error {
 	if err != nil {
 		return err
 	}
-	if err := saveOutput(stdout, &res.Stdout, info.Mode()); err != nil {
+	if err := saveOutput(stdout, &res.Stdout, info.Mode(), d.keeps); err != nil {
 		return err
 	}
-	return saveOutput(stderr, &res.Stderr, info.Mode())
+	return saveOutput(stderr, &res.Stderr, info.Mode(), d.keeps)
 }
 
 func (d *resultsDir) paths(res *command.Result) (stdout, stderr, seq string, err error) {
@@ -122,9 +123,9 @@ func pathName(arg string) string {
 }
 
 // saveOutput makes an output a file of a mode: the one where it is already, if it
-// can be moved.
-func saveOutput(path string, o *command.Output, mode os.FileMode) error {
-	if o.File != "" && os.Rename(o.File, path) == nil {
+// can be moved, and is not to be kept.
+func saveOutput(path string, o *command.Output, mode os.FileMode, keep bool) error {
+	if o.File != "" && !keep && os.Rename(o.File, path) == nil {
 		o.File, o.Data, o.Size = "", nil, 0
 		return os.Chmod(path, mode)
 	}

@@ -91,6 +91,8 @@ func (l *loop) summary(streamed error) error {
 	}
 	switch success := halted != nil && halted.halt.Why == command.HaltSuccess; {
 	case success: // it has what it was for
+	case l.retry != "" && s.failed > 0:
+		hints = append(hints, fmt.Sprintf("%q runs %s again", l.retry, them(s.failed)))
 	case s.beforeFailed > 0:
 		hints = append(hints, "--resume-failed runs "+them(s.beforeFailed)+" again")
 	case l.journal != nil && (rest != "" || killed && s.running > 0):
@@ -115,6 +117,9 @@ func (l *loop) summary(streamed error) error {
 // counts is the sum of a run in a line.
 func (l *loop) counts(s runState, killed bool, rest string) string {
 	took := time.Since(l.begun)
+	if !l.until.IsZero() {
+		took = l.until.Sub(l.begun)
+	}
 	text := plural(s.done, "task") + " done"
 	if s.failed > 0 {
 		text = fmt.Sprintf("%s of %s failed", count(s.failed), plural(s.done+s.failed, "task"))
@@ -141,7 +146,7 @@ const countingTime = 500 * time.Millisecond
 
 // notStarted says how many tasks a run that ended early has not started, "" if none.
 func (l *loop) notStarted(s runState, why error) string {
-	if why == nil {
+	if why == nil || l.attached {
 		return ""
 	}
 	if s.total == 0 {
