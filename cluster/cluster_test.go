@@ -25,7 +25,11 @@ func TestMain(m *testing.M) {
 	parade.Serve()
 	natstest.Serve()
 	playRole()
-	os.Exit(m.Run())
+	code := m.Run()
+	if programsFolder != "" {
+		_ = os.RemoveAll(programsFolder)
+	}
+	os.Exit(code)
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -96,16 +100,24 @@ func (l *lab) Close() error {
 	return errors.Join(errs...)
 }
 
+// TestConformance: with PARADE_TEST_CLUSTER=NAME the suite runs on that cluster of this
+// user, whose engines must be on this machine, or on others that share its folder for
+// temporary files.
 func TestConformance(t *testing.T) {
+	features := paradetest.Features{
+		Kill:   func(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) },
+		Freeze: func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
+	}
+	if name := os.Getenv(suiteVariable); name != "" {
+		paradetest.Run(t, func(ctx context.Context) (parade.Executor, error) { return parade.Open(ctx, "cluster:"+name) }, features)
+		return
+	}
 	cache := t.TempDir()
 	for _, n := range []int{2, 4} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			paradetest.Run(t, func(ctx context.Context) (parade.Executor, error) {
 				return openLab(ctx, t.TempDir(), cache, n, 1)
-			}, paradetest.Features{
-				Kill:   func(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) },
-				Freeze: func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
-			})
+			}, features)
 		})
 	}
 }

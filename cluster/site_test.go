@@ -3,140 +3,232 @@
 package cluster_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster"
-	"github.com/parade-go/parade/cluster/controller"
-	"github.com/parade-go/parade/cluster/engine"
-	"github.com/parade-go/parade/cluster/internal/queue"
-	"github.com/parade-go/parade/internal/natstest"
 )
 
-// atSite is a cluster of two engines at three servers of NATS.
-func atSite(t *testing.T) (*natstest.Cluster, *controller.Keeper, *cluster.Client) {
+// programs are what the tests on whole sites start: both are static, so that they run
+// where there is nothing else.
+type programs struct {
+	parade string // the command
+	suite  string // these tests, as a client of a cluster
+}
+
+// programsFolder is where they are, once they are needed. TestMain removes it.
+var programsFolder string
+
+var builtPrograms = sync.OnceValues(func() (p programs, err error) {
+	if programsFolder, err = os.MkdirTemp("", "parade-programs-"); err != nil {
+		return p, err
+	}
+	p.parade, p.suite = filepath.Join(programsFolder, "parade"), filepath.Join(programsFolder, "suite")
+	for _, args := range [][]string{
+		{"build", "-o", p.parade, "../cmd/parade"},
+		{"test", "-c", "-o", p.suite, "."},
+	} {
+		cmd := exec.Command("go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("go %v: %w\n%s", args, err, out)
+		}
+	}
+	return p, nil
+})
+
+// suiteVariable has TestConformance run on a cluster of this user that is there: its name.
+const suiteVariable = "PARADE_TEST_CLUSTER"
+
+// site is a place for a cluster named lab that the command starts.
+type site struct {
+	programs
+	t     *testing.T
+	state string   // its folder is below
+	env   []string // besides this process's own
+	under []string // what the client's commands run under
+}
+
+func newSite(t *testing.T, env ...string) *site {
 	t.Helper()
-	site := natstest.Start(t, 3)
-	conn := cluster.Connection{
-		Cluster: "lab", Role: cluster.RoleClient, URLs: site.URLs(), User: natstest.User, Password: natstest.Password, Replicas: 3,
-	}
-	k, err := controller.Keep(t.Context(), controller.KeepConfig{Connection: conn, Log: quiet})
+	p, err := builtPrograms()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = k.Close() })
-	var engines sync.WaitGroup
-	life, stop := context.WithCancel(context.Background())
+	s := &site{programs: p, t: t, state: t.TempDir()}
+	s.env = append([]string{"PARADE_STATE=" + s.state, "XDG_CACHE_HOME=" + t.TempDir()}, env...)
 	t.Cleanup(func() {
-		stop()
-		engines.Wait()
-	})
-	theirs, cache := conn, t.TempDir()
-	theirs.Role = cluster.RoleEngine
-	for i := range 2 {
-		engines.Go(func() {
-			if err := engine.Run(life, engine.Config{Connection: theirs, ID: fmt.Sprintf("engine-%d", i), Slots: 1, Cache: cache, Log: quiet}); err != nil {
-				t.Errorf("engine: %v", err)
-			}
-		})
-	}
-	client, err := cluster.Connect(t.Context(), conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := client.Close(); err != nil {
-			t.Errorf("close: %v", err)
+		if t.Failed() {
+			s.showLogs()
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	if err := client.WaitForEngines(ctx, 2); err != nil {
-		t.Fatal(err)
-	}
-	return site, k, client
+	return s
 }
 
-// TestSiteLosesServers: each of three servers is killed while a call and a job run; nothing is lost.
-func TestSiteLosesServers(t *testing.T) {
-	site, _, client := atSite(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	in := make([]int, 600)
-	for i := range in {
-		in[i] = 50 + i%40
-	}
-	if err := cluster.Submit(ctx, client, "study", doze, in, nil); err != nil {
-		t.Fatal(err)
-	}
-	over := make(chan struct{})
-	var strikes sync.WaitGroup
-	strikes.Go(func() {
-		for i := range 3 {
-			select {
-			case <-over:
-				t.Errorf("only %d servers were killed before the end", i)
-				return
-			case <-time.After(time.Second):
-			}
-			site.Kill(i)
-			time.Sleep(3 * time.Second)
-			site.Restart(i)
-			site.Ready()
-		}
-	})
-	start := time.Now()
-	out, err := parade.Map(ctx, client.LoadBalanced(), doze, in, parade.BatchSize(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("the call took %v", time.Since(start))
-	strikes.Wait()
-	close(over)
-	again, err := cluster.Attach(ctx, client, "study", doze)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range in {
-		if want := 7*in[i] + 1; out[i] != want || again[i] != want {
-			t.Fatalf("result %d is %d, and of the job %d, want %d", i, out[i], again[i], want)
+// folder is the cluster's.
+func (s *site) folder() string { return filepath.Join(s.state, "clusters", "lab") }
+
+func (s *site) showLogs() {
+	files, _ := filepath.Glob(filepath.Join(s.folder(), "*.log"))
+	for _, file := range files {
+		if text, _ := os.ReadFile(file); len(text) > 0 {
+			s.t.Logf("%s:\n%s", filepath.Base(file), text[max(0, len(text)-4000):])
 		}
 	}
 }
 
-// TestSiteKeepsEngines: while nobody leads the bucket of engines they are still there.
-func TestSiteKeepsEngines(t *testing.T) {
-	t.Parallel()
-	site, _, client := atSite(t)
-	var ids []string
-	for _, e := range client.Engines() {
-		ids = append(ids, e.ID)
+// command makes a command of the site's.
+func (s *site) command(ctx context.Context, argv ...string) *exec.Cmd {
+	argv = append(s.under[:len(s.under):len(s.under)], argv...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), s.env...)
+	return cmd
+}
+
+// run runs parade and returns what it prints.
+func (s *site) run(args ...string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	cmd := s.command(ctx, append([]string{s.parade}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		s.t.Fatalf("parade %q: %v\n%s%s", args, err, &out, &errs)
 	}
-	over := make(chan error, 1)
-	go func() {
-		_, err := parade.Map(t.Context(), client.Direct(ids...), doze, []int{15000, 15000}, parade.BatchSize(1))
-		over <- err
-	}()
-	leader := site.Leader("KV_" + queue.Engines)
-	if leader < 0 {
-		t.Fatal("nobody leads the bucket of engines")
+	return out.String()
+}
+
+func (s *site) status() (status cluster.Status) {
+	s.t.Helper()
+	if err := json.Unmarshal([]byte(s.run("cluster", "status", "lab", "--json")), &status); err != nil {
+		s.t.Fatal(err)
 	}
-	site.Kill(leader)
-	for {
+	return status
+}
+
+// wait returns when the cluster has n engines.
+func (s *site) wait(n int) []cluster.Engine {
+	s.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		engines := s.status().Engines
+		if len(engines) == n {
+			return engines
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("there are the engines %+v, want %d", engines, n)
+		}
+	}
+}
+
+// conform runs the conformance suite as a client of the cluster.
+func (s *site) conform() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := s.command(ctx, s.suite, "-test.run=^TestConformance$", "-test.v", "-test.timeout=4m")
+	cmd.Env = append(cmd.Env, suiteVariable+"=lab")
+	out, err := cmd.CombinedOutput()
+	if passed := bytes.Count(out, []byte("--- PASS: ")); err != nil || passed < 80 {
+		s.t.Fatalf("the suite ends with %v after %d tests:\n%s", err, passed, failures(out))
+	} else {
+		s.t.Logf("%d tests of the suite pass", passed)
+	}
+}
+
+// failures leaves out of a test's output what passed.
+func failures(out []byte) []byte {
+	var left [][]byte
+	for line := range bytes.Lines(out) {
+		trimmed := bytes.TrimSpace(line)
+		if !bytes.HasPrefix(trimmed, []byte("=== ")) && !bytes.HasPrefix(trimmed, []byte("--- PASS")) {
+			left = append(left, line)
+		}
+	}
+	return bytes.Join(left, nil)
+}
+
+// stop stops the cluster, and sees to it that its engines have ended.
+func (s *site) stop() {
+	s.t.Helper()
+	engines := s.status().Engines
+	s.run("cluster", "stop", "lab", "--remove")
+	for _, e := range engines {
+		for deadline := time.Now().Add(20 * time.Second); syscall.Kill(e.PID, 0) == nil; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.t.Errorf("engine %s still runs", e.ID)
+				break
+			}
+		}
+	}
+}
+
+// missing ends a test that needs what is not here. In the CI that is a failure.
+func missing(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if text := fmt.Sprintf(format, args...); os.Getenv("CI") == "true" {
+		t.Fatal(text)
+	} else {
+		t.Skip(text)
+	}
+}
+
+// tool finds a program, also where only root usually looks.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	for _, try := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if path, err := exec.LookPath(try); err == nil {
+			return path
+		}
+	}
+	missing(t, "there is no %s here; scripts/setup.sh test installs it", name)
+	return ""
+}
+
+// daemon runs a program until the end of the test.
+func daemon(t *testing.T, argv ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
 		select {
-		case err := <-over:
-			if err != nil {
-				t.Errorf("a call of chosen engines: %v", err)
-			}
-			return
-		case <-time.After(50 * time.Millisecond):
-			if n := len(client.Engines()); n != 2 {
-				t.Fatalf("%d engines are there, want 2", n)
+		case err := <-ended:
+			cancel()
+			t.Errorf("%s ended by itself: %v\n%s", argv[0], err, &out)
+		default:
+			cancel()
+			if err := <-ended; errors.Is(err, exec.ErrWaitDelay) || t.Failed() {
+				t.Logf("%s: %v\n%s", argv[0], err, &out)
 			}
 		}
+	})
+}
+
+// write writes a file of a test's.
+func write(t *testing.T, path, text string, mode os.FileMode) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
 	}
+	return path
 }

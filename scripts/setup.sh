@@ -7,13 +7,21 @@ cd "$(dirname "$0")/.."
 
 # The Debian packages that the tests use beyond Go and that are not there. The C
 # compiler and its headers are for the race detector, the libraries are what package
-# linalg can load, and GNU parallel is what parade run agrees with.
+# linalg can load, GNU parallel is what parade run agrees with, and the daemons are what
+# a cluster's engines are started by.
 missing_packages() {
+	local PATH=$PATH:/usr/sbin:/sbin
 	command -v make >/dev/null || echo make
 	command -v gcc >/dev/null || echo gcc
 	command -v parallel >/dev/null || echo parallel # reads and continues our joblogs
 	command -v mpiexec.openmpi >/dev/null || echo openmpi-bin # package mpi, under each of them
 	command -v mpiexec.mpich >/dev/null || echo mpich
+	command -v ssh >/dev/null || echo openssh-client
+	command -v sshd >/dev/null || echo openssh-server
+	for daemon in munged:munge slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client; do
+		command -v "${daemon%:*}" >/dev/null || echo "${daemon#*:}"
+	done
+	command -v ip >/dev/null || echo iproute2 # two machines on one
 	if ! echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; then echo libc6-dev; fi
 	for library in openblas-pthread/libopenblas.so.0:libopenblas0-pthread lapack/liblapack.so.3:liblapack3 \
 		blas/libblas.so.3:libblas3 blis-pthread/libblis.so.4:libblis4-pthread; do
@@ -45,7 +53,7 @@ missing=$(missing_packages | tr '\n' ' ')
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-	echo "setup: not found: $missing(these are the names on Debian); a C compiler with its headers and make are for the tests with the race detector, the libraries for the tests of each LAPACK" >&2
+	echo "setup: not found: $missing(these are the names on Debian); a C compiler with its headers and make are for the tests with the race detector, the libraries for the tests of each LAPACK, the daemons for those of clusters" >&2
 elif [ "$(id -u)" = 0 ]; then
 	echo "setup: installing $missing"
 	export DEBIAN_FRONTEND=noninteractive
@@ -53,5 +61,5 @@ elif [ "$(id -u)" = 0 ]; then
 	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >&2 ||
 		echo "setup: that failed; the tests run without what is missing" >&2
 else
-	echo "setup: for the race detector and every LAPACK: sudo apt-get install $missing" >&2
+	echo "setup: for the race detector, every LAPACK and each way to start engines: sudo apt-get install $missing" >&2
 fi
