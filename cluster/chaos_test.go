@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -51,6 +52,8 @@ func playRole() {
 		if err == nil {
 			err = engine.Run(ctx, engine.Config{Connection: conn, Slots: 2, Cache: os.Getenv("PARADE_TEST_CACHE"), Log: quiet})
 		}
+	case "client":
+		err = playClient(ctx)
 	default:
 		err = fmt.Errorf("no role %q", role)
 	}
@@ -59,6 +62,71 @@ func playRole() {
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// playClient is a client, of cluster lab of this user. It checks its results itself.
+func playClient(ctx context.Context) error {
+	ex, err := parade.Open(ctx, "cluster:lab")
+	if err != nil {
+		return err
+	}
+	defer ex.Close()
+	switch what := os.Getenv("PARADE_TEST_WORK"); what {
+	case "large":
+		big := make([]byte, 20<<20)
+		for i := range big {
+			big[i] = byte(i * i >> 7)
+		}
+		in := make([]int, 16)
+		for i := range in {
+			in[i] = i << 20
+		}
+		out, err := parade.Map(ctx, ex, parade.Bind(part, big), in)
+		if err != nil {
+			return err
+		}
+		for i, v := range out {
+			if !slices.Equal(v, big[in[i]:][:1<<20]) {
+				return fmt.Errorf("part %d is another", i)
+			}
+		}
+		again, err := parade.Map(ctx, ex, late, []delayed{{Value: out[3]}, {Value: big}})
+		if err == nil && (!slices.Equal(again[0], out[3]) || !slices.Equal(again[1], big)) {
+			err = errors.New("large inputs come back as others")
+		}
+		return err
+	default:
+		n, err := strconv.Atoi(what)
+		if err != nil {
+			return fmt.Errorf("no work %q", what)
+		}
+		in := make([]int, n)
+		for i := range in {
+			in[i] = rand.IntN(8)
+		}
+		var r parade.Report
+		out, err := parade.Map(ctx, ex, doze, in, parade.Retries(1), parade.WithReport(&r))
+		if err != nil {
+			return err
+		}
+		return dozed(in, out, r)
+	}
+}
+
+// part cuts 1 MiB out of a large value.
+var part = parade.Pure2("cluster.part", func(big []byte, at int) []byte { return big[at:][:1<<20] })
+
+// dozed compares the results of doze with its inputs.
+func dozed(in, out []int, r parade.Report) error {
+	for i, v := range out {
+		if v != 7*in[i]+1 {
+			return fmt.Errorf("result %d is %d, want %d", i, v, 7*in[i]+1)
+		}
+	}
+	if len(out) != len(in) || r.Done != len(in) || r.Failed != 0 {
+		return fmt.Errorf("%d results, %d done and %d failed of %d", len(out), r.Done, r.Failed, len(in))
+	}
+	return nil
 }
 
 // actor is a process in a role, which is started again when it has been killed.
@@ -170,15 +238,37 @@ var doze = parade.FuncContext("cluster.doze", func(ctx context.Context, ms int) 
 	return 7*ms + 1, nil
 })
 
+// chaosTasks is how many tasks there are in a chaos: usual ones, or as PARADE_CHAOS_TASKS says.
+func chaosTasks(t *testing.T, usual int) int {
+	t.Helper()
+	text := os.Getenv("PARADE_CHAOS_TASKS")
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// chaosTime is a time of a chaos: the usual, or what a variable says.
+func chaosTime(t *testing.T, variable string, usual time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return usual
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // TestChaos kills what it can while a job runs, and wants every result.
 func TestChaos(t *testing.T) {
-	n := 3000
-	if text := os.Getenv("PARADE_CHAOS_TASKS"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n := chaosTasks(t, 3000)
 	ctl, engines, client := stage(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*10*time.Millisecond)
 	defer cancel()
@@ -224,13 +314,8 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after %v and %v: %v", took, kills, err)
 	}
-	for i, v := range out {
-		if v != 7*in[i]+1 {
-			t.Fatalf("result %d is %d, want %d", i, v, 7*in[i]+1)
-		}
-	}
-	if r.Done != n || r.Failed != 0 {
-		t.Errorf("%d done and %d failed of %d", r.Done, r.Failed, n)
+	if err := dozed(in, out, r); err != nil {
+		t.Error(err)
 	}
 	t.Logf("%d tasks in %v, killed or stopped: %v", n, took, kills)
 }

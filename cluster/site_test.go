@@ -19,8 +19,8 @@ import (
 	"github.com/parade-go/parade/cluster"
 )
 
-// programs are what the tests on whole sites start: both are static, so that they run
-// where there is nothing else.
+// programs are what the tests on whole sites start: they are built without cgo, and
+// the suite is static, so that it runs where there is nothing else.
 type programs struct {
 	parade string // the command
 	suite  string // these tests, as a client of a cluster
@@ -71,8 +71,22 @@ func newSite(t *testing.T, env ...string) *site {
 		if t.Failed() {
 			s.showLogs()
 		}
+		if _, err := os.Stat(s.folder()); err == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if out, err := s.command(ctx, s.parade, "cluster", "stop", "lab").CombinedOutput(); err != nil {
+				t.Errorf("stop: %v\n%s", err, out)
+			}
+		}
 	})
 	return s
+}
+
+// with is the site in a part of the test.
+func (s *site) with(t *testing.T) *site {
+	part := *s
+	part.t = t
+	return &part
 }
 
 // folder is the cluster's.
@@ -120,7 +134,7 @@ func (s *site) status() (status cluster.Status) {
 // wait returns when the cluster has n engines.
 func (s *site) wait(n int) []cluster.Engine {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		engines := s.status().Engines
 		if len(engines) == n {
 			return engines
@@ -156,6 +170,13 @@ func failures(out []byte) []byte {
 		}
 	}
 	return bytes.Join(left, nil)
+}
+
+// client makes a client of the cluster, which does the work that playClient knows.
+func (s *site) client(ctx context.Context, work string) *exec.Cmd {
+	cmd := s.command(ctx, s.suite)
+	cmd.Env = append(cmd.Env, roleVariable+"=client", "PARADE_TEST_WORK="+work)
+	return cmd
 }
 
 // stop stops the cluster, and sees to it that its engines have ended.

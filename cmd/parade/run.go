@@ -599,6 +599,9 @@ func (o *runOptions) checkProgram(t command.Template) error {
 	if t.Shell || len(t.Words) == 0 || strings.ContainsAny(t.Words[0], "{}") {
 		return nil
 	}
+	if kind, _, _ := strings.Cut(o.on, ":"); kind == clusterKind {
+		return nil // other machines may have other programs
+	}
 	for _, e := range o.env {
 		if strings.HasPrefix(e, "PATH=") {
 			return nil
