@@ -137,6 +137,7 @@ type source struct {
 	held     map[uint64]*held // by sequence in the stream
 	gone     bool
 	left     bool // the job was cancelled
+	pool     string // the key of its program's, once there was a parcel
 }
 
 // held is a parcel that this engine has.

@@ -50,11 +50,15 @@ type relay struct {
 	marked  time.Time
 }
 
-// poolOf returns the pool of a program, which may not be ready yet.
-func (e *engine) poolOf(p queue.Program) (*pool, error) {
-	key := fmt.Sprintf("%s %d %q %q", p.Hash, p.Build, p.Dir, p.Args)
+// poolOf returns the pool of a queue's program, which may not be ready yet.
+func (e *engine) poolOf(s *source) (*pool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	p := s.Program
+	if s.pool == "" {
+		s.pool = fmt.Sprintf("%s %d %q %q", p.Hash, p.Build, p.Dir, p.Args)
+	}
+	key := s.pool
 	if e.pools == nil {
 		return nil, parade.ErrClosed
 	}
@@ -300,7 +304,7 @@ func (e *engine) begin(h *held) {
 		e.giveUp(h, &brokenError{err})
 		return
 	}
-	p, err := e.poolOf(h.source.Program)
+	p, err := e.poolOf(h.source)
 	if err != nil {
 		e.giveUp(h, err)
 		return
