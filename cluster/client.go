@@ -69,8 +69,9 @@ type Engine struct {
 	Failed  int64     `json:"failed"`
 	Labels  []string  `json:"labels,omitempty"`
 	Started time.Time `json:"started"`
-	OS      string    `json:"os"`   // as GOOS
-	Arch    string    `json:"arch"` // as GOARCH
+	OS      string    `json:"os"`              // as GOOS
+	Arch    string    `json:"arch"`            // as GOARCH
+	Batch   string    `json:"batch,omitempty"` // the batch system and the job that it runs in, as "slurm 4711"
 
 	Resources map[string]int64 `json:"resources,omitempty"` // all that it has
 	Free      map[string]int64 `json:"free,omitempty"`      // what no parcel holds

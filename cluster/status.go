@@ -12,7 +12,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/parade-go/parade/cluster/internal/access"
 	"github.com/parade-go/parade/cluster/internal/queue"
 )
 
@@ -58,17 +57,19 @@ func (s Status) Slots() (n int) {
 // Look says what there is. It needs a connection of any role; that of an observer
 // can do nothing else.
 func Look(ctx context.Context, conn Connection) (Status, error) {
+	o, err := Observe(conn)
+	if err != nil {
+		return Status{Cluster: conn.Cluster, URLs: conn.URLs}, err
+	}
+	defer o.Close()
+	return o.Look(ctx)
+}
+
+// Look says what there is now.
+func (o *Observer) Look(ctx context.Context) (Status, error) {
+	conn, js := o.connection, o.js
 	s := Status{Cluster: conn.Cluster, URLs: conn.URLs}
-	nc, err := conn.Dial("parade observer")
-	if err != nil {
-		return s, err
-	}
-	defer nc.Close()
-	js, err := queue.JetStream(nc)
-	if err != nil {
-		return s, err
-	}
-	err = each(ctx, js, queue.Engines, func(e queue.Engine) { s.Engines = append(s.Engines, engineOf(e)) })
+	err := each(ctx, js, queue.Engines, func(e queue.Engine) { s.Engines = append(s.Engines, engineOf(e)) })
 	if err != nil {
 		return s, fmt.Errorf("%v: its engines: %w", conn, err)
 	}
@@ -130,19 +131,8 @@ func byPlace(a, b Engine) int {
 func engineOf(e queue.Engine) Engine {
 	return Engine{
 		ID: e.ID, Host: e.Host, PID: e.PID, Slots: e.Slots, Running: e.Running, Done: e.Done, Failed: e.Failed,
-		Labels: e.Labels, Started: e.Started, OS: e.OS, Arch: e.Arch, Resources: e.Resources, Free: e.Free,
+		Labels: e.Labels, Started: e.Started, OS: e.OS, Arch: e.Arch, Resources: e.Resources, Free: e.Free, Batch: e.Batch,
 	}
-}
-
-// StopEngines asks engines to end after the tasks that they run, and returns when all
-// have heard it, or ctx ends. It needs a client's connection.
-func StopEngines(ctx context.Context, conn Connection, ids ...string) error {
-	return ask(ctx, conn, func(i int) (string, bool) {
-		if i == len(ids) {
-			return "", false
-		}
-		return queue.EngineVerb(ids[i], queue.Stop), true
-	})
 }
 
 // ErrNobody says that there was nobody to stop.
@@ -150,25 +140,5 @@ var ErrNobody = nats.ErrNoResponders
 
 // StopController asks the controller to end. Queues stay, for when it starts again.
 func StopController(ctx context.Context, conn Connection) error {
-	return ask(ctx, conn, func(i int) (string, bool) { return queue.ControllerStop, i == 0 })
-}
-
-func ask(ctx context.Context, conn Connection, subject func(i int) (string, bool)) error {
-	if conn.Role != access.Client {
-		return fmt.Errorf("%v: only a client may stop anything", conn)
-	}
-	nc, err := conn.Dial("parade client")
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	for i := 0; ; i++ {
-		s, more := subject(i)
-		if !more {
-			return nil
-		}
-		if _, err := nc.RequestWithContext(ctx, s, nil); err != nil {
-			return fmt.Errorf("%v: %s: %w", conn, s, err)
-		}
-	}
+	return ask(ctx, conn, queue.ControllerStop)
 }

@@ -58,6 +58,10 @@ type Config struct {
 	Values string
 	// Grace is how long the engine waits for a controller that is gone, 0 is 10 minutes.
 	Grace time.Duration
+	// Idle is for how long it may have nothing to do before it ends; 0 is for ever.
+	Idle time.Duration
+	// Batch is the batch system and the job that it runs in, as "slurm 4711"; "" is none.
+	Batch string
 	// Drain is how long it goes on with running tasks after ctx has ended; 0 is 5 s.
 	Drain time.Duration
 	// Log gets what happens; nil is slog's default.
@@ -136,7 +140,7 @@ type source struct {
 	waiting  []*held
 	held     map[uint64]*held // by sequence in the stream
 	gone     bool
-	left     bool // the job was cancelled
+	left     bool   // the job was cancelled
 	pool     string // the key of its program's, once there was a parcel
 }
 
@@ -274,17 +278,11 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if _, err := e.conn.Subscribe(queue.Over("*"), e.over); err != nil {
 		return err
 	}
-	asked := make(chan struct{}, 1)
-	_, err = e.conn.Subscribe(queue.EngineVerb(e.cfg.ID, queue.Stop), func(m *nats.Msg) {
-		if !access.FromClient(m.Reply) {
-			return
-		}
-		_ = m.Respond(nil)
-		select {
-		case asked <- struct{}{}:
-		default:
-		}
-	})
+	asked, err := e.listen(queue.Stop)
+	if err != nil {
+		return err
+	}
+	retire, err := e.listen(queue.Retire)
 	if err != nil {
 		return err
 	}
@@ -308,12 +306,20 @@ func (e *engine) run(ctx context.Context) (err error) {
 	e.work.Go(func() { e.beat(states) })
 	e.work.Go(e.progress)
 	e.work.Go(e.housekeep)
+	if e.cfg.Idle > 0 {
+		e.work.Go(func() { e.idle(retire) })
+	}
 	select {
 	case <-ctx.Done():
 		e.drain()
 		err = nil
 	case <-asked:
 		e.log.Info("the engine was asked to end")
+		e.drain()
+		err = nil
+	case <-retire:
+		e.log.Info("the engine takes no more tasks and ends when it has none")
+		e.retire(ctx, asked)
 		e.drain()
 		err = nil
 	case <-e.ctx.Done():
@@ -820,7 +826,7 @@ func (e *engine) beat(states jetstream.KeyValue) {
 		state := queue.Engine{
 			ID: e.cfg.ID, Host: host.Name(), PID: os.Getpid(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 			Slots: e.cfg.Slots, Threads: e.cfg.Threads, Running: e.running, Done: e.done, Failed: e.failed,
-			Labels: e.cfg.Labels, Started: e.started, Resources: e.resources, Free: maps.Clone(e.free),
+			Labels: e.cfg.Labels, Started: e.started, Resources: e.resources, Free: maps.Clone(e.free), Batch: e.cfg.Batch,
 		}
 		draining := e.draining
 		e.mu.Unlock()
@@ -843,8 +849,8 @@ func (e *engine) beat(states jetstream.KeyValue) {
 // handedBack is how long an engine that ends waits for what it has handed back to be stored.
 const handedBack = time.Second
 
-// drain hands back what has not begun, and waits for what has.
-func (e *engine) drain() {
+// cease takes no more parcels, and hands back those that have not begun.
+func (e *engine) cease() []*source {
 	e.mu.Lock()
 	e.draining = true
 	queues := slices.Clone(e.queues)
@@ -859,6 +865,12 @@ func (e *engine) drain() {
 	for _, h := range back {
 		e.handBack(h)
 	}
+	return queues
+}
+
+// drain hands back what has not begun, and waits for what has.
+func (e *engine) drain() {
+	queues := e.cease()
 	e.settled(e.cfg.Drain, queues)
 	e.mu.Lock()
 	left := slices.Collect(maps.Keys(e.held))

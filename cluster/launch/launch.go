@@ -169,7 +169,7 @@ func run(ctx context.Context, argv []string, stdin *strings.Reader) (string, err
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", argv[0], err, strings.TrimSpace(errs.String()+out.String()))
+		return out.String(), fmt.Errorf("%s: %w: %s", argv[0], err, strings.TrimSpace(errs.String()+out.String()))
 	}
 	return out.String(), nil
 }

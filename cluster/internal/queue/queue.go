@@ -107,6 +107,7 @@ type Engine struct {
 	Failed  int64     `json:"failed"`
 	Labels  []string  `json:"labels,omitempty"`
 	Started time.Time `json:"started"`
+	Batch   string    `json:"batch,omitempty"` // the job of a batch system that it runs in
 
 	Resources map[string]int64 `json:"resources,omitempty"` // all that it has
 	Free      map[string]int64 `json:"free,omitempty"`      // what no parcel holds
@@ -155,9 +156,11 @@ func Done(id, job string) string { return "parade.done." + id + "." + job }
 // Over is the subject by which engines hear that a job has ended.
 func Over(id string) string { return "parade.over." + id }
 
-// Stop is the verb that ends an engine, and ControllerStop the subject for the controller.
+// Stop is the verb that ends an engine within seconds, Retire the one that ends it after the tasks
+// that run, and ControllerStop the subject for the controller.
 const (
 	Stop           = "stop"
+	Retire         = "retire"
 	ControllerStop = "parade.controller.stop"
 )
 

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/parade-go/parade/cluster/internal/access"
+	"github.com/parade-go/parade/cluster/internal/queue"
+)
+
+// listen returns a channel that gets something when a client asks for a verb.
+func (e *engine) listen(verb string) (chan struct{}, error) {
+	asked := make(chan struct{}, 1)
+	_, err := e.conn.Subscribe(queue.EngineVerb(e.cfg.ID, verb), func(m *nats.Msg) {
+		if !access.FromClient(m.Reply) {
+			return
+		}
+		_ = m.Respond(nil)
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	})
+	return asked, err
+}
+
+// retire takes no more parcels and waits until all are done, or the engine is to end at once.
+func (e *engine) retire(ctx context.Context, stop <-chan struct{}) {
+	e.cease()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		e.mu.Lock()
+		left := len(e.held)
+		e.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-stop:
+			return
+		case <-e.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// idle asks for the engine's end when it had nothing to do for so long.
+func (e *engine) idle(retire chan<- struct{}) {
+	tick := time.NewTicker(min(e.cfg.Idle/4+time.Millisecond, time.Second))
+	defer tick.Stop()
+	since, did := time.Now(), int64(0)
+	for {
+		select {
+		case <-e.ctx.Done():
+			return
+		case now := <-tick.C:
+			e.mu.Lock()
+			busy := len(e.held) > 0 || e.done+e.failed != did
+			did = e.done + e.failed
+			e.mu.Unlock()
+			if busy {
+				since = now
+			}
+			if now.Sub(since) < e.cfg.Idle {
+				continue
+			}
+			e.log.Info("the engine had nothing to do", "for", e.cfg.Idle)
+			select {
+			case retire <- struct{}{}:
+			default:
+			}
+			return
+		}
+	}
+}
