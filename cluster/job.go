@@ -351,13 +351,20 @@ func jobOf(r queue.Record) Job {
 func stands(ctx context.Context, js jetstream.JetStream, r queue.Record) (Job, *standing, error) {
 	j, s := jobOf(r), newStanding(r.Job)
 	from := answers{js: js, record: r, summaries: true}
-	err := from.read(ctx, false, func(a *answer) (bool, error) {
-		if a.refused != nil {
-			j.Err = a.refused
-			return true, nil
-		}
-		return true, s.see(a)
-	})
+	err := s.recall(ctx, &from)
+	counted := from.last
+	if err == nil {
+		err = from.read(ctx, false, func(a *answer) (bool, error) {
+			if a.refused != nil {
+				j.Err = a.refused
+				return true, nil
+			}
+			return true, s.see(a)
+		})
+	}
+	if err == nil && j.Err == nil && from.last-counted >= manyAnswers {
+		s.remember(ctx, &from)
+	}
 	s.end()
 	j.Done, j.Failed = s.done, s.failed
 	return j, s, err
@@ -380,6 +387,12 @@ func WatchJob(ctx context.Context, conn Connection, name string) iter.Seq2[Job, 
 				return nil
 			}
 			from := answers{js: js, record: r, summaries: true}
+			if err := s.recall(ctx, &from); err != nil {
+				return err
+			}
+			if j.Done, j.Failed = s.done, s.failed; s.begun == len(s.rounds) && s.settled() {
+				return nil
+			}
 			return from.follow(ctx, func(a *answer) (bool, error) {
 				if a.refused != nil {
 					j.Err = a.refused

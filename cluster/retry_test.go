@@ -347,3 +347,50 @@ func TestFollow(t *testing.T) {
 		}
 	}
 }
+
+// TestManyAnswers: what has been counted of a job with many answers is taken up by the next
+// who counts, and is right after another round, too.
+func TestManyAnswers(t *testing.T) {
+	ctl, _, client := stage(t, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, conn := connect(t, ctl)
+	const n = 6000
+	in := make([]int, n)
+	for i := range in {
+		in[i] = i
+	}
+	folder := t.TempDir()
+	f := parade.Bind(gated, folder)
+	if err := cluster.Submit(ctx, client, "study", f, in, []parade.Option{parade.BatchSize(1)}); err != nil {
+		t.Fatal(err)
+	}
+	count := func(done, failed int) {
+		t.Helper()
+		for range 2 {
+			j, err := cluster.FindJob(ctx, conn, "study")
+			if err != nil || j.Done != done || j.Failed != failed {
+				t.Errorf("%d done and %d failed, want %d and %d; %v", j.Done, j.Failed, done, failed, err)
+			}
+		}
+	}
+	ends := func() {
+		t.Helper()
+		for _, err := range cluster.WatchJob(ctx, conn, "study") {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ends()
+	count(n/2, n/2)
+	if err := os.WriteFile(filepath.Join(folder, "open"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := cluster.Retry(ctx, client, "study"); err != nil || k != n/2 {
+		t.Fatalf("%d tasks, %v", k, err)
+	}
+	ends()
+	count(n, 0)
+	ends()
+}

@@ -1,7 +1,12 @@
 package cluster
 
 import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/gob"
 	"fmt"
+	"io"
 
 	"github.com/parade-go/parade/cluster/internal/queue"
 )
@@ -90,4 +95,65 @@ func (s *standing) superseded(a *answer, task int) bool {
 func (s *standing) void(a *answer, task int) bool {
 	n := len(s.rounds)
 	return n > 0 && a.seq <= s.rounds[n-1] || s.superseded(a, task)
+}
+
+// manyAnswers is from how many answers on it is worth while to keep what has been counted.
+const manyAnswers = 5000
+
+// tallied is a standing as it is kept.
+type tallied struct {
+	Last         uint64
+	Begun        int
+	Done, Failed int
+	State        []byte
+	Sent         []uint32
+}
+
+// recall takes up what somebody has counted of the answers before, if there are many.
+func (s *standing) recall(ctx context.Context, from *answers) error {
+	stream, err := from.stream(ctx)
+	if err != nil {
+		return err
+	}
+	until := stream.CachedInfo().State.LastSeq
+	if until < manyAnswers {
+		return nil
+	}
+	data, err := queue.GetCount(ctx, from.js, from.record.ID)
+	if err != nil {
+		return nil // nobody has yet
+	}
+	var c tallied
+	most := int64(len(s.state))*16 + 1<<20
+	if gob.NewDecoder(io.LimitReader(flate.NewReader(bytes.NewReader(data)), most)).Decode(&c) != nil {
+		return nil
+	}
+	s.take(c, until)
+	from.last = s.last
+	return nil
+}
+
+// take takes what was counted, unless it makes no sense.
+func (s *standing) take(c tallied, until uint64) {
+	if len(c.State) != len(s.state) || c.Begun > len(s.rounds) || c.Last > until || len(c.Sent) != 0 && len(c.Sent) != len(s.state) {
+		return
+	}
+	for i, state := range c.State {
+		s.state[i] = taskState(state)
+	}
+	s.begun, s.done, s.failed, s.last = c.Begun, c.Done, c.Failed, c.Last
+	copy(s.sent, c.Sent)
+}
+
+// remember keeps what has been counted. It is no harm if that fails.
+func (s *standing) remember(ctx context.Context, from *answers) {
+	c := tallied{Last: s.last, Begun: s.begun, Done: s.done, Failed: s.failed, State: make([]byte, len(s.state)), Sent: s.sent}
+	for i, state := range s.state {
+		c.State[i] = byte(state)
+	}
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestSpeed)
+	if err == nil && gob.NewEncoder(w).Encode(c) == nil && w.Close() == nil {
+		_ = queue.PutCount(ctx, from.js, from.record.ID, b.Bytes())
+	}
 }

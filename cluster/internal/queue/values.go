@@ -58,6 +58,28 @@ func DropValue(ctx context.Context, js jetstream.JetStream, id, job string, h Ha
 	return values.Delete(ctx, valueKey(job, h))
 }
 
+// countKey is the key of what somebody has counted of a job; no value has it.
+const countKey = "count"
+
+// PutCount stores what has been counted of a job's answers, for those who count again.
+func PutCount(ctx context.Context, js jetstream.JetStream, id string, count []byte) error {
+	values, err := js.ObjectStore(ctx, Values(id))
+	if err != nil {
+		return err
+	}
+	_, err = values.PutBytes(ctx, countKey, count)
+	return err
+}
+
+// GetCount returns what PutCount has stored last.
+func GetCount(ctx context.Context, js jetstream.JetStream, id string) ([]byte, error) {
+	values, err := js.ObjectStore(ctx, Values(id))
+	if err != nil {
+		return nil, err
+	}
+	return values.GetBytes(ctx, countKey)
+}
+
 // IsGone reports whether err says that a value, or its queue, has been removed.
 func IsGone(err error) bool {
 	return errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
