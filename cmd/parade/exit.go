@@ -162,6 +162,6 @@ func exitCodesText() string {
 	for _, c := range exitCodes {
 		fmt.Fprintf(&b, "  %3d  %s\n", c.code, c.meaning)
 	}
-	b.WriteString("\nErrors go to standard error, results to standard output.")
+	b.WriteString("\nErrors go to standard error, results to standard output. A job that parade attach lets go of\nis left running, by its cluster.")
 	return b.String()
 }
