@@ -245,12 +245,9 @@ func (l *loop) follow(ctx context.Context, client *cluster.Client, name string) 
 				in = *r.Input
 			}
 			res = l.faulted(in, err)
-		}
-		l.mu.Lock()
-		if end := res.Start.Add(res.Duration); end.After(l.until) {
+		} else if end := res.Start.Add(res.Duration); end.After(l.until) {
 			l.until = end
 		}
-		l.mu.Unlock()
 		l.settle(&res)
 		l.write(&held, r.Index, &res)
 	}
