@@ -288,6 +288,7 @@ func (d *Dispatcher) enter(run *dispatch) error {
 	run.id = d.lastJob
 	run.job.mu.Lock()
 	run.job.onWork = d.kick
+	run.job.onInterrupt = func() { d.interrupt(run) }
 	run.job.mu.Unlock()
 	add(&d.jobs, run)
 	return nil

@@ -32,6 +32,8 @@ var (
 	ErrNotDeclared = errors.New("function not declared")
 	// ErrClosed: the executor was closed.
 	ErrClosed = errors.New("executor is closed")
+	// ErrInterrupted: somebody interrupted the task while it ran.
+	ErrInterrupted = errors.New("task interrupted")
 	// ErrJournalHeld: another call or program has the file of a [Journal].
 	ErrJournalHeld = journal.ErrHeld
 )
@@ -41,7 +43,7 @@ func init() {
 		"parade.ErrPanic": ErrPanic, "parade.ErrTimeout": ErrTimeout,
 		"parade.ErrWorkerLost": ErrWorkerLost, "parade.ErrFrozen": ErrFrozen, "parade.ErrEncode": ErrEncode,
 		"parade.ErrNotDeclared": ErrNotDeclared, "parade.ErrClosed": ErrClosed, "parade.ErrJournalHeld": ErrJournalHeld,
-		"parade.ErrNoValue": ErrNoValue,
+		"parade.ErrNoValue": ErrNoValue, "parade.ErrInterrupted": ErrInterrupted,
 	} {
 		wire.RegisterError(name, err)
 	}
@@ -54,14 +56,15 @@ type Kind uint8
 
 // The ways in which a task fails.
 const (
-	Failed     Kind = iota // the function returned an error
-	Panicked               // the function panicked
-	TimedOut               // the task ran longer than its timeout
-	Lost                   // its worker died, repeatedly
-	Unsendable             // its input or result cannot be encoded
+	Failed      Kind = iota // the function returned an error
+	Panicked                // the function panicked
+	TimedOut                // the task ran longer than its timeout
+	Lost                    // its worker died, repeatedly
+	Unsendable              // its input or result cannot be encoded
+	Interrupted             // somebody interrupted it
 )
 
-var kindSentinels = [...]error{Failed: nil, Panicked: ErrPanic, TimedOut: ErrTimeout, Lost: ErrWorkerLost, Unsendable: ErrEncode}
+var kindSentinels = [...]error{Failed: nil, Panicked: ErrPanic, TimedOut: ErrTimeout, Lost: ErrWorkerLost, Unsendable: ErrEncode, Interrupted: ErrInterrupted}
 
 // String returns the kind as a word of an error message.
 func (k Kind) String() string {
@@ -76,6 +79,8 @@ func (k Kind) String() string {
 		return "lost its worker"
 	case Unsendable:
 		return "could not be sent"
+	case Interrupted:
+		return "was interrupted"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }

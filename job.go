@@ -3,6 +3,7 @@ package parade
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -35,25 +36,26 @@ type Job struct {
 	finished chan struct{}
 	cancel   context.CancelCauseFunc
 
-	telling  sync.Mutex // held while the caller is told of tasks; taken before the next
-	mu       sync.Mutex
-	wake     sync.Cond // work may have arrived, or the job ended
-	onWork   func()    // the same, for a dispatcher
-	onEnd    func()    // called with the job locked
-	finally  func()    // called once after the end, unlocked
-	next     int       // first input not handed out; none of passed
-	passed   []Range   // inputs from next on that need not run, ascending
-	known    int       // inputs known so far
-	complete bool      // there will be no more
-	redo     []*batch  // to run again, by first index
-	crashes  map[int]int
-	careful  bool // a worker should hold one batch only, to know which one kills it
-	running  int
-	ended    bool
-	err      error      // why it was stopped, if not by failed tasks
-	ends     []TaskInfo // that the caller has not been told of
-	tempo    tempo
-	tally    tally
+	telling     sync.Mutex // held while the caller is told of tasks; taken before the next
+	mu          sync.Mutex
+	wake        sync.Cond // work may have arrived, or the job ended
+	onWork      func()    // the same, for a dispatcher
+	onInterrupt func()    // fails the tasks that run
+	onEnd       func()    // called with the job locked
+	finally     func()    // called once after the end, unlocked
+	next        int       // first input not handed out; none of passed
+	passed      []Range   // inputs from next on that need not run, ascending
+	known       int       // inputs known so far
+	complete    bool      // there will be no more
+	redo        []*batch  // to run again, by first index
+	crashes     map[int]int
+	careful     bool // a worker should hold one batch only, to know which one kills it
+	running     int
+	ended       bool
+	err         error      // why it was stopped, if not by failed tasks
+	ends        []TaskInfo // that the caller has not been told of
+	tempo       tempo
+	tally       tally
 }
 
 // data is the typed end of a job: where inputs come from and results go. Its
@@ -373,7 +375,7 @@ func (j *Job) settle(b *batch, w work, o outcome, worker string) {
 		j.deliver(b, w, lo, f.offset, &o, worker)
 		lo = f.offset + 1
 		f.detail = o.detail(f.offset)
-		if f.kind != Unsendable && b.failed < j.set.retries {
+		if f.kind != Unsendable && f.kind != Interrupted && b.failed < j.set.retries {
 			retry := b.slice(f.offset, f.offset+1)
 			retry.attempt++
 			retry.failed++
@@ -494,7 +496,9 @@ func (j *Job) lost(b *batch, crashed int, cause error, worker string) {
 	j.crashes[crashed]++
 	j.again(b.slice(0, k))
 	j.again(b.slice(k+1, n))
-	if j.crashes[crashed] < j.set.crashes {
+	if errors.Is(cause, errDeaf) {
+		j.fail(b, failure{offset: k, kind: Interrupted, err: errDeaf}, worker)
+	} else if j.crashes[crashed] < j.set.crashes {
 		suspect := b.slice(k, k+1)
 		suspect.attempt++
 		j.tally.retries++

@@ -33,8 +33,9 @@ type run struct {
 	shares  bool // a batch that turns out slow gives back what others could run
 	apart   bool // each value is a message of its own
 	values  values
-	details bool // the caller wants to know of each task
-	capture bool // and what it prints
+	details bool    // the caller wants to know of each task
+	capture bool    // and what it prints
+	scopes  *scopes // in a worker process: what its tasks run under, in place of ctx
 }
 
 // outcome is what became of a batch.
@@ -83,7 +84,8 @@ type lane struct {
 	timer   *time.Timer // sets yield
 	overrun bool        // the goroutine has been replaced
 
-	began     time.Time // the task, if the caller wants details
+	under     atomic.Pointer[scope] // the task, in a worker process
+	began     time.Time             // the task, if the caller wants details
 	capturing bool
 }
 
@@ -134,19 +136,27 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 		}
 	}()
 	for ; k < n; k++ {
-		if k > 0 && l.yield.Load() || r.ctx.Err() != nil {
+		base := r.ctx
+		if r.scopes != nil {
+			current := r.scopes.current.Load()
+			if l.under.Load() != current {
+				l.under.Store(current)
+			}
+			base = current.Context
+		}
+		if k > 0 && l.yield.Load() || base.Err() != nil {
 			break
 		}
 		l.status.index.Store(uint64(first+k) + 1)
 		if r.details {
 			l.began = time.Now()
 		}
-		ctx := r.ctx
+		ctx := base
 		var err error
 		switch {
 		case r.timeout > 0:
 			var alive bool
-			if err, alive = l.runTimed(r, w, k, first, attempt, &o, start, settle); !alive {
+			if err, alive = l.runTimed(base, r, w, k, first, attempt, &o, start, settle); !alive {
 				ended = true
 				return false
 			}
@@ -155,6 +165,9 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 			err = w.run(ctx, k)
 		default:
 			err = w.run(ctx, k)
+		}
+		if r.scopes != nil && interrupted(base) {
+			err = heed(err)
 		}
 		if r.details {
 			o.note(l, attempt, l.began)
@@ -190,8 +203,8 @@ func (l *lane) captured(settle func(work, outcome)) func(work, outcome) {
 
 // runTimed runs task k under the job's timeout. When the function goes on
 // beyond the grace period, the batch is settled without it and alive is false.
-func (l *lane) runTimed(r *run, w work, k, first, attempt int, o *outcome, start time.Time, settle func(work, outcome)) (err error, alive bool) {
-	ctx, cancel := context.WithTimeout(r.ctx, r.timeout)
+func (l *lane) runTimed(base context.Context, r *run, w work, k, first, attempt int, o *outcome, start time.Time, settle func(work, outcome)) (err error, alive bool) {
+	ctx, cancel := context.WithTimeout(base, r.timeout)
 	defer cancel()
 	late := fmt.Errorf("it ran longer than its timeout of %v", r.timeout)
 	const running, returned, overrun = 0, 1, 2
@@ -217,7 +230,7 @@ func (l *lane) runTimed(r *run, w work, k, first, attempt int, o *outcome, start
 		l.overrun = !alive
 	}()
 	err = w.run(&taskContext{Context: ctx, run: r, index: first + k, attempt: attempt, worker: l.worker}, k)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && r.ctx.Err() == nil {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && base.Err() == nil {
 		err = &lateError{late}
 	}
 	return err, true
@@ -236,6 +249,8 @@ func failureOf(offset int, err error) failure {
 		return failure{offset: offset, kind: Panicked, err: cause, stack: e.stack}
 	case *lateError:
 		return failure{offset: offset, kind: TimedOut, err: e.error}
+	case *interruptedError:
+		return failure{offset: offset, kind: Interrupted, err: e.error}
 	}
 	return failure{offset: offset, kind: Failed, err: err}
 }

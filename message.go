@@ -14,21 +14,23 @@ import (
 // The kinds of frames between a dispatcher and a worker. The job number in a
 // frame's header says which job it is about, the sequence number which batch.
 const (
-	frameHello   uint8 = iota + 1 // worker: who it is; its first frame
-	frameJob                      // dispatcher: a job's function, settings and bound argument
-	frameBatch                    // dispatcher: tasks to run
-	frameShelved                  // dispatcher: the same, with the tasks in shared memory
-	frameOutcome                  // worker: what became of a batch
-	frameRefusal                  // worker: why it cannot run a job
-	frameEnd                      // dispatcher: the job has ended, stop its task and forget it
-	framePing                     // dispatcher: are you there
-	framePong                     // worker: yes
-	frameLog                      // worker: a slog record
-	frameBye                      // worker: a task would not stop, replace me
+	frameHello     uint8 = iota + 1 // worker: who it is; its first frame
+	frameJob                        // dispatcher: a job's function, settings and bound argument
+	frameBatch                      // dispatcher: tasks to run
+	frameShelved                    // dispatcher: the same, with the tasks in shared memory
+	frameOutcome                    // worker: what became of a batch
+	frameRefusal                    // worker: why it cannot run a job
+	frameEnd                        // dispatcher: the job has ended, stop its task and forget it
+	framePing                       // dispatcher: are you there
+	framePong                       // worker: yes
+	frameLog                        // worker: a slog record
+	frameBye                        // worker: a task would not stop, replace me
+	frameInterrupt                  // dispatcher: fail the task of a job that runs now
+	frameDeaf                       // worker: that task goes on, replace me
 )
 
 // protocolVersion is part of hello; both ends must agree.
-const protocolVersion = 2
+const protocolVersion = 3
 
 // segmentFrom is the size from which a bound argument goes by shared memory.
 const segmentFrom = 64 << 10

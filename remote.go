@@ -520,6 +520,10 @@ func (r *remote) handle(h wire.Header, rd *wire.Reader) error {
 		}
 	case frameBye:
 		return errStuck
+	case frameDeaf:
+		if deaf := (&deafError{h.Job, int(rd.Uint64())}); rd.Err() == nil {
+			return deaf
+		}
 	default:
 		return fmt.Errorf("frame of unknown kind %d", h.Kind)
 	}
@@ -664,7 +668,7 @@ func (r *remote) end(cause error) {
 // job's batches from then on travel alone, and are cut in two until the culprit
 // is.
 func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
-	blameless := cause == nil || errors.Is(cause, errStubborn) || errors.Is(cause, errStuck)
+	blameless := cause == nil || errors.Is(cause, errStubborn) || errors.Is(cause, errStuck) || errors.As(cause, new(*deafError))
 	name := r.link.Name()
 	err := fmt.Errorf("%w: %w", ErrWorkerLost, death)
 	counted := map[*Job]bool{}
@@ -678,7 +682,12 @@ func (r *remote) requeue(flights []flight, cause, death error, status *Status) {
 			j.tally.lost++
 			j.mu.Unlock()
 		}
-		crashed := -1
+		crashed := deafTo(cause, f)
+		if crashed >= 0 {
+			j.lost(f.batch, crashed, errDeaf, name)
+			f.run.leave(r)
+			continue
+		}
 		if !blameless {
 			var unsure bool
 			crashed, unsure = status.suspect(f.run.id, i == 0)

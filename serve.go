@@ -62,6 +62,8 @@ func ServeWorker(w WorkerEnd) error {
 	if w.Logs != nil {
 		w.Logs(&forwarder{server: s})
 	}
+	s.lane = newLane(w.Name, w.Status, s.giveUp)
+	s.lane.capture = w.Capture
 	s.send(appendHello)
 	go s.work()
 	defer s.close()
@@ -70,7 +72,8 @@ func ServeWorker(w WorkerEnd) error {
 
 // server is a worker: one goroutine reads frames, another runs batches.
 type server struct {
-	end WorkerEnd
+	end  WorkerEnd
+	lane *lane
 
 	inbox   sync.Mutex // guards the next five
 	arrived sync.Cond
@@ -96,7 +99,7 @@ type message struct {
 // servedRun is a job as the worker knows it.
 type servedRun struct {
 	run
-	cancel  context.CancelFunc
+	scopes  *scopes
 	factory workFactory
 	err     error             // why it cannot be run
 	retire  []func()          // frees shared memory
@@ -113,6 +116,8 @@ func (s *server) read() error {
 		switch h.Kind {
 		case framePing:
 			s.send(func(b *wire.Buffer) { b.EndFrame(b.BeginFrame(wire.Header{Kind: framePong})) })
+		case frameInterrupt:
+			s.interrupt(h.Job, time.Duration(wire.NewReader(payload, false).Uint64()))
 		case frameJob, frameBatch, frameShelved, frameEnd:
 			s.enqueue(h, payload, owned)
 		default:
@@ -135,11 +140,10 @@ func (s *server) enqueue(h wire.Header, payload []byte, owned bool) {
 	run := s.runs[h.Job]
 	switch {
 	case h.Kind == frameJob:
-		run = &servedRun{}
-		run.ctx, run.cancel = context.WithCancel(context.Background())
+		run = &servedRun{scopes: newScopes()}
 		s.runs[h.Job] = run
 	case h.Kind == frameEnd && run != nil:
-		run.cancel() // at once, even while its task runs
+		run.scopes.end() // at once, even while its task runs
 		delete(s.runs, h.Job)
 	}
 	s.queue = append(s.queue, message{Header: h, payload: payload, owned: owned, run: run})
@@ -152,7 +156,7 @@ func (s *server) close() {
 	defer s.inbox.Unlock()
 	s.closed = true
 	for _, run := range s.runs {
-		run.cancel()
+		run.scopes.end()
 	}
 	s.arrived.Broadcast()
 }
@@ -182,8 +186,6 @@ func (s *server) next(spare []message) []message {
 // work runs what arrives, until a task makes this goroutine unusable.
 func (s *server) work() {
 	var rest []message
-	l := newLane(s.end.Name, s.end.Status, s.giveUp)
-	l.capture = s.end.Capture
 	var rd wire.Reader
 	for {
 		if rest = s.next(rest); rest == nil {
@@ -198,7 +200,7 @@ func (s *server) work() {
 					return
 				}
 			case m.Kind == frameBatch, m.Kind == frameShelved:
-				if !s.execute(l, m, &rd) {
+				if !s.execute(s.lane, m, &rd) {
 					return
 				}
 			case m.Kind == frameEnd:
@@ -217,7 +219,7 @@ func (s *server) work() {
 func (s *server) open(m message, rd *wire.Reader) bool {
 	run := m.run
 	settings := decodeRun(rd)
-	settings.ctx = run.ctx
+	settings.scopes = run.scopes
 	run.run = settings
 	run.factory, run.err = s.factory(m, rd)
 	switch {

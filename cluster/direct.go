@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster/internal/queue"
@@ -192,6 +194,65 @@ func Execute[A, R any](ctx context.Context, v *View, name string, f *parade.Func
 		v.client.keep(sessions[i], value)
 	}
 	return err
+}
+
+// ApplyAsync is [Apply] that returns at once: see [parade.MapAsync].
+func ApplyAsync[A, R any](ctx context.Context, v *View, f *parade.Function[A, R], input A, opts ...parade.Option) *parade.Async[R] {
+	if !v.deals {
+		return parade.MapAsync(ctx, &refusal{v, errNotDirect("ApplyAsync")}, f, []A{input}, opts...)
+	}
+	return parade.MapAsync(ctx, v, f, slices.Repeat([]A{input}, len(v.targets)), opts...)
+}
+
+// refusal is a view that refuses all jobs.
+type refusal struct {
+	*View
+	err error
+}
+
+// Run implements [parade.Executor].
+func (r *refusal) Run(context.Context, *parade.Job) error { return r.err }
+
+// Interrupt fails the tasks of this client's calls that run on the engines of the view now, with
+// [parade.ErrInterrupted], whatever view they were given to. Those that wait go on, and so do
+// the tasks of other clients and of submitted jobs. The context of an interrupted task ends at once;
+// one that does not return within 2 s gets SIGTERM, and then SIGKILL, with all that it has started.
+// It is not tried again. Interrupt returns when all engines have taken note; an error names those that did not.
+func (v *View) Interrupt(ctx context.Context) error {
+	if err := v.usable(); err != nil {
+		return err
+	}
+	c := v.client
+	c.making.Lock()
+	var ids []string
+	for _, s := range c.sessions {
+		ids = append(ids, s.id)
+	}
+	c.making.Unlock()
+	if len(ids) == 0 {
+		return nil // nothing has been started
+	}
+	data, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	var engines []string
+	c.mu.Lock()
+	for id, e := range c.known {
+		if v.takes(e.Engine) > 0 {
+			engines = append(engines, id)
+		}
+	}
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return together(len(engines), func(i int) error {
+		_, err := c.conn.RequestWithContext(ctx, queue.EngineVerb(engines[i], queue.Interrupt), data)
+		if err != nil {
+			return fmt.Errorf("cluster %s: engine %s was not interrupted: %w", c.name, engines[i], err)
+		}
+		return nil
+	})
 }
 
 // keeper is a view that remembers the number of its one job, under which the store has its

@@ -286,6 +286,9 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := e.conn.Subscribe(queue.EngineVerb(e.cfg.ID, queue.Interrupt), e.interrupt); err != nil {
+		return err
+	}
 	records, err := queue.Bucket(ctx, e.js, queue.Records)
 	if err != nil {
 		return fmt.Errorf("engine: the bucket of queues: %w", err)

@@ -157,10 +157,12 @@ func Done(id, job string) string { return "parade.done." + id + "." + job }
 func Over(id string) string { return "parade.over." + id }
 
 // Stop is the verb that ends an engine within seconds, Retire the one that ends it after the tasks
-// that run, and ControllerStop the subject for the controller.
+// that run, Interrupt fails the tasks of some queues that it runs, whose ids the request has as
+// JSON, and ControllerStop is the subject for the controller.
 const (
 	Stop           = "stop"
 	Retire         = "retire"
+	Interrupt      = "interrupt"
 	ControllerStop = "parade.controller.stop"
 )
 
