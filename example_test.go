@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/parade-go/parade"
 )
@@ -169,4 +170,36 @@ func ExampleWith() {
 	// Output:
 	// [10 20 30] <nil>
 	// true example.scaled: input 0 failed (threads/0): no such value: the value "scale" is of type int, not float64
+}
+
+// A call that runs on its own tells how far it is, and where each task ran.
+func ExampleMapAsync() {
+	ctx := context.Background()
+	ex := parade.Threads(2)
+	defer ex.Close()
+	a := parade.MapAsync(ctx, ex, root, []float64{1, 4, -1, 9}, parade.CollectErrors())
+	// Do something else meanwhile, and look at a.Progress().
+	roots, _ := a.Wait(ctx)
+	fmt.Println(roots)
+	for _, t := range a.Tasks() {
+		fmt.Println(t.Index, t.Attempt, t.Time() < time.Minute, errors.Is(t.Err, errNegative))
+	}
+	// Output:
+	// [1 2 0 3]
+	// 0 1 true false
+	// 1 1 true false
+	// 2 1 true true
+	// 3 1 true false
+}
+
+func ExampleOnTask() {
+	ctx := context.Background()
+	out, err := parade.Map(ctx, parade.Serial(), flaky, []int{1, 2}, parade.Retries(1), parade.OnTask(func(t parade.TaskInfo) {
+		fmt.Println("task", t.Index, "at attempt", t.Attempt, "on", t.Worker)
+	}))
+	fmt.Println(out, err)
+	// Unordered output:
+	// task 0 at attempt 2 on serial
+	// task 1 at attempt 2 on serial
+	// [10 20] <nil>
 }

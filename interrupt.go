@@ -85,9 +85,12 @@ func (s *scopes) interrupt() *scope {
 	return old
 }
 
-// interrupted says whether the task that ran under ctx was interrupted.
-func interrupted(ctx context.Context) bool {
-	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrInterrupted)
+// enter has the lane's next tasks run under the current scope of a job, whose context it
+// returns.
+func (l *lane) enter(s *scopes) context.Context {
+	current := s.current.Load()
+	l.under.Store(current)
+	return current.Context
 }
 
 // interruptedError is the outcome of a task that was interrupted.

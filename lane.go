@@ -135,15 +135,11 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 			l.replace()
 		}
 	}()
+	base := r.ctx
+	if r.scopes != nil {
+		base = l.enter(r.scopes)
+	}
 	for ; k < n; k++ {
-		base := r.ctx
-		if r.scopes != nil {
-			current := r.scopes.current.Load()
-			if l.under.Load() != current {
-				l.under.Store(current)
-			}
-			base = current.Context
-		}
 		if k > 0 && l.yield.Load() || base.Err() != nil {
 			break
 		}
@@ -166,8 +162,9 @@ func (l *lane) execute(r *run, w work, first, attempt int, settle func(work, out
 		default:
 			err = w.run(ctx, k)
 		}
-		if r.scopes != nil && interrupted(base) {
-			err = heed(err)
+		if r.scopes != nil && r.scopes.current.Load() != l.under.Load() {
+			err = heed(err) // it was interrupted
+			base = l.enter(r.scopes)
 		}
 		if r.details {
 			o.note(l, attempt, l.began)
