@@ -37,6 +37,7 @@ type Client struct {
 	stop    context.CancelFunc
 	ended   context.Context // the client's life
 	work    sync.WaitGroup  // what goes on in the background
+	hungUp  chan struct{}   // closed when conn has ended for good, which it may do by itself
 	engines jetstream.KeyWatcher
 
 	stock stock // values of its views
@@ -88,7 +89,7 @@ func Connect(ctx context.Context, conn Connection) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	c := &Client{name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}}
+	c := &Client{name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}, hungUp: make(chan struct{})}
 	c.ended, c.stop = context.WithCancel(context.Background())
 	var err error
 	c.conn, err = conn.DialWithin(ctx, 3*time.Second, queue.ClientName(c.id),
@@ -98,6 +99,7 @@ func Connect(ctx context.Context, conn Connection) (*Client, error) {
 			}
 		}),
 		nats.ClosedHandler(func(nc *nats.Conn) {
+			defer close(c.hungUp)
 			if err := nc.LastError(); errors.Is(err, nats.ErrAuthorization) {
 				c.fail(fmt.Errorf("%w: its key has been replaced", access.ErrRefused))
 			}
@@ -341,6 +343,15 @@ func (c *Client) session(ctx context.Context, targets, requires []string) (*sess
 			ID: s.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p, Engines: targets, Requires: requires,
 		}, 0)
 	}
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		<-c.hungUp // the reason is known by then
+		c.mu.Lock()
+		reason := c.unusable()
+		c.mu.Unlock()
+		if reason != nil {
+			return nil, reason
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", c.name, err)
 	}
@@ -437,10 +448,8 @@ func (c *Client) Close() error {
 	c.stop()
 	c.courier.Close()
 	c.work.Wait()
-	closed := make(chan struct{})
-	c.conn.SetClosedHandler(func(*nats.Conn) { close(closed) })
 	c.conn.Close()
-	<-closed
+	<-c.hungUp
 	return err
 }
 

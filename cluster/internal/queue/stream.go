@@ -124,8 +124,8 @@ func Persist(ctx context.Context, patience time.Duration, f func(context.Context
 		if errors.As(err, &final) {
 			return final.error
 		}
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, nats.ErrConnectionClosed) { // for good: it is not merely lost
+			return err
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
