@@ -46,11 +46,11 @@ func run(ctx context.Context, command, what string) (err error) {
 	if err := invoke(command, "", "cluster", "start", name, "-n", "2", "--slots", "1"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, invoke(command, "", "cluster", "stop", name, "--remove")) }()
 	conn, err := cluster.Find(name)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, stop(command)) }()
 	client, err := cluster.Connect(ctx, conn)
 	if err != nil {
 		return err
@@ -64,7 +64,38 @@ func run(ctx context.Context, command, what string) (err error) {
 	if what == "first" {
 		return nil
 	}
-	return errors.Join(calls(ctx, ex, client), submitted(ctx, client), ran(command))
+	return errors.Join(submitted(ctx, client), calls(ctx, ex, client), ran(command)) // memory before it has been used
+}
+
+// stop ends the cluster, and returns when its controller does not disturb others any more.
+func stop(command string) error {
+	proc, err := controller()
+	if err != nil {
+		return err
+	}
+	if err := invoke(command, "", "cluster", "stop", name, "--remove"); err != nil {
+		return err
+	}
+	for err == nil {
+		time.Sleep(10 * time.Millisecond)
+		_, err = os.Stat(proc)
+	}
+	return nil
+}
+
+// controller is the folder that the kernel has for the controller's process.
+func controller() (string, error) {
+	folder, err := cluster.Folder(name)
+	if err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(filepath.Join(folder, "controller.json"))
+	if err != nil {
+		return "", err
+	}
+	var state struct{ PID int }
+	err = json.Unmarshal(data, &state)
+	return filepath.Join("/proc", strconv.Itoa(state.PID)), err
 }
 
 // invoke runs the command once.
@@ -151,19 +182,10 @@ func calls(ctx context.Context, ex parade.Executor, client *cluster.Client) erro
 
 // submitted measures jobs that are stored, and would go on without this program.
 func submitted(ctx context.Context, client *cluster.Client) error {
-	folder, err := cluster.Folder(name)
+	proc, err := controller()
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(filepath.Join(folder, "controller.json"))
-	if err != nil {
-		return err
-	}
-	var controller struct{ PID int }
-	if err := json.Unmarshal(data, &controller); err != nil {
-		return err
-	}
-	proc := filepath.Join("/proc", strconv.Itoa(controller.PID))
 	job := func(name string, inputs []int) error {
 		if err := cluster.Submit(ctx, client, name, noop, inputs, nil); err != nil {
 			return err
