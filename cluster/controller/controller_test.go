@@ -236,6 +236,48 @@ func TestRolesMayNot(t *testing.T) {
 			_, err = s.NextMsgWithContext(ctx)
 			return err
 		}},
+		{cluster.RoleObserver, "read a parcel", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			s, err := js.Stream(ctx, queue.WorkStream("q"))
+			if err == nil {
+				_, err = s.GetMsg(ctx, 1)
+			}
+			return err
+		}},
+		{cluster.RoleObserver, "follow the parcels of a queue", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			_, err := js.CreateConsumer(ctx, queue.WorkStream("q"), jetstream.ConsumerConfig{FilterSubject: queue.Work("q", "*")})
+			return err
+		}},
+		{cluster.RoleObserver, "read a program", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			programs, err := js.ObjectStore(ctx, queue.Programs)
+			if err == nil {
+				_, err = programs.GetBytes(ctx, "secret")
+			}
+			return err
+		}},
+		{cluster.RoleObserver, "pass for an engine", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			kv, err := js.KeyValue(ctx, queue.Engines)
+			if err == nil {
+				_, err = kv.Put(ctx, "e", []byte("{}"))
+			}
+			return err
+		}},
+		{cluster.RoleObserver, "change a record", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			kv, err := js.KeyValue(ctx, queue.Records)
+			if err == nil {
+				_, err = kv.Put(ctx, "q", []byte("{}"))
+			}
+			return err
+		}},
+		{cluster.RoleObserver, "end an engine", func(ctx context.Context, nc *nats.Conn, _ jetstream.JetStream) error {
+			_, err := nc.RequestWithContext(ctx, queue.EngineVerb("e", queue.Stop), nil)
+			return err
+		}},
+		{cluster.RoleObserver, "end a job", func(ctx context.Context, nc *nats.Conn, _ jetstream.JetStream) error {
+			_, err := nc.RequestWithContext(ctx, queue.Over("q"), make([]byte, 8))
+			return err
+		}},
+		{cluster.RoleObserver, "read what a client is told", overhear},
+		{cluster.RoleEngine, "read what a client is told", overhear},
 	} {
 		t.Run(tc.role+" "+tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -290,6 +332,16 @@ func present(nc *nats.Conn, id string) (stop func()) {
 		cancel()
 		done.Wait()
 	}
+}
+
+// overhear reads replies to requests of clients.
+func overhear(ctx context.Context, nc *nats.Conn, _ jetstream.JetStream) error {
+	s, err := nc.SubscribeSync("_INBOX_client.>")
+	if err != nil {
+		return err
+	}
+	_, err = s.NextMsgWithContext(ctx)
+	return err
 }
 
 // TestSessionOfADeadClient is removed after the grace, a job's queue is not.
