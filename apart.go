@@ -73,21 +73,33 @@ func appendMessages(b *wire.Buffer, all [][]byte) {
 		}
 	}
 	b.Uvarint(uint64(size))
+	if size > 0 {
+		b.RawAll(all, size)
+		return
+	}
 	for _, m := range all {
-		if size > 0 {
-			b.Raw(m)
-		} else {
-			b.BlobOf(m)
-		}
+		b.BlobOf(m)
 	}
 }
 
 // readMessages reads as many values as all has room for, as views into what r reads.
 func readMessages(r *wire.Reader, all [][]byte) {
 	size := r.Uvarint()
+	if size >= uniformBelow {
+		r.Fail(errDamaged)
+		return
+	}
+	if size == 0 {
+		for i := range all {
+			all[i] = r.Blob()
+		}
+		return
+	}
+	block := r.Raw(size * uint64(len(all)))
 	for i := range all {
-		if all[i] = nextApart(r, size); r.Err() != nil {
+		if r.Err() != nil {
 			return
 		}
+		all[i], block = block[:size:size], block[size:]
 	}
 }

@@ -22,6 +22,17 @@ func TestApart(t *testing.T) {
 	testApart(t, "slices", [][]float64{make([]float64, 5000), {1}, nil})
 }
 
+func TestApartDamaged(t *testing.T) {
+	t.Parallel()
+	var b wire.Buffer
+	b.Uvarint(uniformBelow)
+	b.Raw(make([]byte, 2*uniformBelow))
+	rd := wire.NewReader(b.AppendTo(nil), true)
+	if readMessages(rd, make([][]byte, 2)); rd.Err() == nil {
+		t.Error("messages of a size that is not sent so are read")
+	}
+}
+
 func testApart[T any](t *testing.T, name string, want []T) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()

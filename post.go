@@ -196,14 +196,13 @@ func (p *Post) Next(workers int) *Posted {
 		if b == nil {
 			return nil
 		}
-		var buf wire.Buffer
 		if p.job.over() {
 			return nil // its inputs are the caller's again
 		}
-		if !encodeBatch(&buf, b) {
+		data := encodeParcel(b)
+		if data == nil {
 			continue
 		}
-		data := buf.AppendTo(make([]byte, 0, buf.Len()))
 		p.job.sent(int64(len(data)))
 		p.mu.Lock()
 		i, _ := slices.BinarySearchFunc(p.out, b.first, byFirst)
@@ -211,6 +210,16 @@ func (p *Post) Next(workers int) *Posted {
 		p.mu.Unlock()
 		return &Posted{First: b.first, Len: b.work.len(), Data: data, Expect: b.expect}
 	}
+}
+
+// encodeParcel returns nil when no input of b can be encoded.
+func encodeParcel(b *batch) []byte {
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	if !encodeBatch(&s.wire, b) {
+		return nil
+	}
+	return s.wire.AppendTo(make([]byte, 0, s.wire.Len()))
 }
 
 func byFirst(v *voyage, first int) int { return cmp.Compare(v.batch.first, first) }

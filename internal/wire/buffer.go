@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -204,4 +205,12 @@ func (b *Buffer) Raw(p []byte) {
 		return
 	}
 	b.buf = append(b.buf, p...)
+}
+
+// RawAll appends messages of size bytes each as they are.
+func (b *Buffer) RawAll(ps [][]byte, size int) {
+	b.buf = slices.Grow(b.buf, len(ps)*size)
+	for _, p := range ps {
+		b.buf = append(b.buf, p...)
+	}
 }
