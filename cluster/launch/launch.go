@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 )
 
 // Job is what a template is filled with.
@@ -166,6 +167,7 @@ func run(ctx context.Context, argv []string, stdin *strings.Reader) (string, err
 	if stdin != nil {
 		cmd.Stdin = stdin
 	}
+	cmd.WaitDelay = time.Second // what it has left running may hold its output
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // SSHName is the name of the launcher that starts engines by ssh.
@@ -133,6 +134,7 @@ func quote(word string) string { return Job{Command: []string{word}}.Shell() }
 func ssh(ctx context.Context, host, command string, stdin io.Reader) (string, error) {
 	cmd := exec.CommandContext(ctx, "ssh", "-o", "BatchMode=yes", host, command)
 	cmd.Stdin = stdin
+	cmd.WaitDelay = time.Second // what it has left running may hold its output
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

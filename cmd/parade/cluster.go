@@ -12,14 +12,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
 
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/engine"
 	"github.com/parade-go/parade/cluster/launch"
-	"github.com/parade-go/parade/internal/cores"
 	"github.com/spf13/cobra"
 )
 
@@ -42,7 +41,7 @@ below $PARADE_STATE): connection files with their secrets, queues, logs.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newClusterStart(), newClusterList(), newClusterStatus(), newClusterStop(), newClusterEngine(), newClusterController())
+	cmd.AddCommand(newClusterStart(), newClusterList(), newClusterStatus(), newClusterScale(), newClusterStop(), newClusterEngine(), newClusterController())
 	return cmd
 }
 
@@ -70,6 +69,10 @@ type clusterStart struct {
 	options, hosts     []string
 	print              bool
 
+	min, max int
+	maxSet   bool
+	idle     time.Duration
+
 	site site
 }
 
@@ -92,6 +95,12 @@ jobs are kept, and stop cancels them. --print shows the script, which --template
 With --launcher ssh engines start on hosts that ssh can log in to without a question; where
 one has no parade, this one is copied.
 
+With --max engines come when tasks wait and go when they had nothing to do for a while; the
+controller starts them, in the way that this command says.
+
+With --launcher mpi one mpiexec starts all engines, as its ranks; --option is a word for it, such as
+--option=--hostfile --option=hosts.
+
 With --nats the cluster is at a NATS of your site's, which must have JetStream and give this
 cluster an account for itself. With --replicas 3 it outlives any one of the servers.`,
 		Example: `  parade cluster start -n 4
@@ -105,8 +114,26 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 			if opts.engines < 0 || opts.slots < 0 {
 				return usagef("--engines and --slots must not be negative")
 			}
-			if (opts.launcher == localLauncher || opts.launcher == launch.SSHName) && (opts.print || opts.template != "" || opts.options != nil) {
+			batch := engines{Launcher: opts.launcher}.batch()
+			if !batch && (opts.print || opts.template != "" || opts.options != nil && opts.launcher != mpiLauncher) {
 				return usagef("--print, --template and --option are for a batch system; name it with --launcher: %s", strings.Join(launch.Names(), ", "))
+			}
+			opts.maxSet = cmd.Flags().Changed("max")
+			switch {
+			case opts.min < 0 || opts.max < 0 || opts.idle < 0:
+				return usagef("--min, --max and --idle-timeout must not be negative")
+			case opts.min > opts.max:
+				return usagef("--min %d with --max %d: name the largest number of engines with --max", opts.min, opts.max)
+			case opts.max > 0 && !cmd.Flags().Changed("engines"):
+				opts.engines = opts.min
+			case opts.max > 0 && (opts.engines < opts.min || opts.engines > opts.max):
+				return usagef("--engines %d is not between --min %d and --max %d", opts.engines, opts.min, opts.max)
+			}
+			if opts.max > 0 && opts.idle == 0 {
+				opts.idle = defaultIdle
+			}
+			if len(opts.hosts) > 0 && opts.max > 0 && !cmd.Flags().Changed("engines") {
+				opts.engines = (opts.min + len(opts.hosts) - 1) / len(opts.hosts)
 			}
 			if (opts.launcher == launch.SSHName) != (len(opts.hosts) > 0) {
 				return usagef("--launcher ssh and --host go together")
@@ -116,7 +143,7 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 			} else if there && (opts.listen != "" || opts.sync) {
 				return usagef("--listen and --sync are for a server of the cluster's own, not for --nats")
 			}
-			return runClusterStart(cmd.Context(), name, opts, cmd.OutOrStdout())
+			return runClusterStart(cmd.Context(), name, opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().IntVarP(&opts.engines, "engines", "n", 1, "how many engines to start, with ssh on each host")
@@ -124,117 +151,16 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 	offerFlags(cmd, &opts.labels, &opts.resources)
 	cmd.Flags().StringVar(&opts.listen, "listen", "", "address and port for other machines, such as 0.0.0.0:4222")
 	cmd.Flags().BoolVar(&opts.sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
-	cmd.Flags().StringVar(&opts.launcher, "launcher", localLauncher, "where engines start: local, ssh, "+strings.Join(launch.Names(), ", "))
+	cmd.Flags().StringVar(&opts.launcher, "launcher", localLauncher, "where engines start: local, ssh, mpi, "+strings.Join(launch.Names(), ", "))
 	cmd.Flags().StringArrayVar(&opts.hosts, "host", nil, "a host for --launcher ssh, as ssh knows it; any number")
 	cmd.Flags().StringVar(&opts.template, "template", "", "`file` to make batch scripts from, in place of the launcher's own")
-	cmd.Flags().StringArrayVar(&opts.options, "option", nil, "a line for the batch system, such as --partition=short; any number")
+	cmd.Flags().StringArrayVar(&opts.options, "option", nil, "a line for the batch system, such as --partition=short, or a word for mpiexec; any number")
 	cmd.Flags().BoolVar(&opts.print, "print", false, "print the batch script, and do nothing")
+	cmd.Flags().IntVar(&opts.min, "min", 0, "with --max: how many engines there are with nothing to do")
+	cmd.Flags().IntVar(&opts.max, "max", 0, "start engines when tasks wait, up to so many; 0 is not")
+	cmd.Flags().DurationVar(&opts.idle, "idle-timeout", 0, "how long an engine may have nothing to do before it ends (default for ever, with --max 5m)")
 	opts.site.add(cmd.Flags())
 	return cmd
-}
-
-// startPatience is how long a controller or an engine may take to come up.
-const startPatience = 30 * time.Second
-
-func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout io.Writer) error {
-	folder, err := cluster.Folder(name)
-	if err != nil {
-		return err
-	}
-	if opts.print {
-		_, script, err := opts.scripted(name, folder)
-		if err == nil {
-			_, err = io.WriteString(stdout, script)
-		}
-		return err
-	}
-	if opts.launcher != localLauncher && opts.launcher != launch.SSHName {
-		if _, _, err := opts.scripted(name, folder); err != nil {
-			return err // before anything is started
-		}
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	var before cluster.Status
-	_, atSite := siteOf(folder)
-	atSite = atSite || len(opts.site.urls) > 0
-	runs := false
-	if atSite { // it answers without a controller
-		if len(opts.site.urls) > 0 { // before anything is started
-			if _, err = opts.site.connection(name); err != nil {
-				return err
-			}
-		}
-		if runs, err = controller.Running(folder); err == nil && runs {
-			before, err = lookAt(ctx, name)
-		}
-		if err != nil {
-			return err
-		}
-	} else {
-		before, err = lookAt(ctx, name)
-		runs = err == nil
-	}
-	if !runs {
-		args := []string{"cluster", "controller", name}
-		more, err := opts.site.arguments()
-		if err != nil {
-			return err
-		}
-		args = append(args, more...)
-		if opts.listen != "" {
-			args = append(args, "--listen", opts.listen)
-		}
-		if opts.sync {
-			args = append(args, "--sync")
-		}
-		d, err := detach(filepath.Join(folder, "controller.log"), args)
-		if err != nil {
-			return err
-		}
-		if err := d.until(ctx, func() bool {
-			before, err = lookAt(ctx, name)
-			return err == nil && controllerPID(folder) == d.pid
-		}); err != nil {
-			return fmt.Errorf("the controller of cluster %s did not start: %w", name, err)
-		}
-	} else if opts.listen != "" || opts.sync || len(opts.site.urls) > 0 {
-		return usagef("cluster %s is running; --listen, --sync and --nats are for its start: stop it first", name)
-	}
-	if opts.launcher != localLauncher {
-		return launchEngines(ctx, name, folder, opts, before, stdout)
-	}
-	slots := opts.slots
-	if slots == 0 {
-		slots = max(1, cores.Granted()/max(1, opts.engines))
-	}
-	var engines []*detached
-	for range opts.engines {
-		d, err := detach(filepath.Join(folder, "engine-"+strconv.FormatInt(time.Now().UnixNano(), 36)+".log"),
-			append([]string{"cluster", "engine", name, "--slots", strconv.Itoa(slots)}, opts.offer()...))
-		if err != nil {
-			return err
-		}
-		engines = append(engines, d)
-	}
-	var now cluster.Status
-	for _, d := range engines {
-		if err := d.until(ctx, func() bool {
-			now, err = lookAt(ctx, name)
-			return err == nil && hasEngine(now, d.pid)
-		}); err != nil {
-			return fmt.Errorf("an engine of cluster %s did not start: %w", name, err)
-		}
-	}
-	if len(engines) == 0 {
-		now = before
-	}
-	out := newTerminal(stdout)
-	out.printf("cluster %s: %s, %s, at %s\n", name, plural(len(now.Engines), "engine"), plural(now.Slots(), "slot"), strings.Join(now.URLs, " "))
-	return out.err
 }
 
 // lookAt says what there is in a cluster of this user.
@@ -262,16 +188,6 @@ func controllerPID(folder string) int {
 	return state.PID
 }
 
-func hasEngine(s cluster.Status, pid int) bool {
-	host, _ := os.Hostname()
-	for _, e := range s.Engines {
-		if e.PID == pid && (host == "" || e.Host == host) {
-			return true
-		}
-	}
-	return false
-}
-
 // detached is a process that outlives this one.
 type detached struct {
 	pid  int
@@ -285,12 +201,17 @@ func detach(log string, args []string) (*detached, error) {
 	if err != nil {
 		return nil, err
 	}
+	return detachProgram(log, append([]string{program}, args...))
+}
+
+// detachProgram starts a program that goes on when this one has ended.
+func detachProgram(log string, argv []string) (*detached, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = f, f, detachedAttributes()
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -300,13 +221,33 @@ func detach(log string, args []string) (*detached, error) {
 	return d, nil
 }
 
+// end ends the process, at once if it must be.
+func (d *detached) end() error {
+	p, err := os.FindProcess(d.pid)
+	if err != nil {
+		return nil
+	}
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Kill} {
+		if err := p.Signal(signal); err != nil { // it has ended
+			return nil
+		}
+		select {
+		case <-d.done:
+			return nil
+		case <-time.After(10 * time.Second):
+		}
+	}
+	return fmt.Errorf("process %d does not end", d.pid)
+}
+
 // until waits for something that the process brings about.
 func (d *detached) until(ctx context.Context, holds func() bool) error {
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case err := <-d.done:
+			d.done <- err // for those who wait for its end
 			return fmt.Errorf("it ended (%v); the end of %s:\n%s", err, d.log, lastLines(d.log, 5))
 		case <-ctx.Done():
 			return fmt.Errorf("%w; see %s", context.Cause(ctx), d.log)
@@ -413,8 +354,15 @@ func newClusterStatus() *cobra.Command {
 			if err != nil {
 				return notRunning(name, err)
 			}
+			jobs, remarks, err := batchJobs(ctx, name, s)
+			if err != nil {
+				return err
+			}
+			for _, r := range remarks {
+				newTerminal(cmd.ErrOrStderr()).note(r)
+			}
 			if asJSON {
-				return writeJSONLines(cmd.OutOrStdout(), []cluster.Status{s})
+				return writeJSONLines(cmd.OutOrStdout(), []clusterStatus{{s, jobs}})
 			}
 			out := newTerminal(cmd.OutOrStdout())
 			out.printf("cluster %s: %s, %s, at %s\n", name, plural(len(s.Engines), "engine"), plural(s.Slots(), "slot"), strings.Join(s.URLs, " "))
@@ -433,6 +381,13 @@ func newClusterStatus() *cobra.Command {
 				}
 				out.table("llllrrl", rows)
 			}
+			if len(jobs) > 0 {
+				rows := [][]string{{"job", "of", "state", "engine", "since"}}
+				for _, j := range jobs {
+					rows = append(rows, []string{j.ID, j.System, j.State, strings.Join(j.Engines, " "), time.Since(j.At).Round(time.Second).String()})
+				}
+				out.table("llllr", rows)
+			}
 			return out.err
 		},
 	}
@@ -440,11 +395,13 @@ func newClusterStatus() *cobra.Command {
 	return cmd
 }
 
+var errNotRunning = errors.New("it is not running")
+
 func notRunning(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no cluster %q of yours on this machine; \"parade cluster list\" names those that are", name)
 	}
-	return fmt.Errorf("cluster %s does not answer: %w; if its controller has died, \"parade cluster start %s -n 0\" has it go on", name, err, name)
+	return fmt.Errorf("cluster %s does not answer: %w: %w; if its controller has died, \"parade cluster start %s -n 0\" has it go on", name, errNotRunning, err, name)
 }
 
 func newClusterStop() *cobra.Command {
@@ -467,27 +424,25 @@ Queues stay in the cluster's folder, for the next start.`,
 }
 
 func runClusterStop(ctx context.Context, name string, remove bool, stdout, stderr io.Writer) error {
-	command := ctx
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
 	folder, err := cluster.Folder(name)
 	if err != nil {
 		return err
 	}
-	remarks, err := cancelLaunched(ctx, folder)
-	if err != nil {
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return notRunning(name, err)
+	}
+	// The controller starts no more engines.
+	if err := os.WriteFile(stoppingFile(folder), nil, 0o600); err != nil {
 		return err
 	}
-	for _, r := range remarks {
-		newTerminal(stderr).note(r)
+	n, err := cancelLaunched(ctx, folder, false)
+	ended := stopRunning(ctx, name, folder, remove)
+	if n > 0 && errors.Is(ended, errNotRunning) {
+		ended = nil // there were jobs to cancel all the same
 	}
-	s, err := lookAt(ctx, name)
+	err = errors.Join(err, ended)
 	if err == nil {
-		err = stopCluster(command, name, s)
-	} else if remove && !errors.Is(err, fs.ErrNotExist) {
-		err = removable(name, folder, err)
-	} else {
-		err = notRunning(name, err)
+		_, err = cancelLaunched(ctx, folder, true) // and what was being started meanwhile
 	}
 	if err == nil && remove {
 		if conn, ok := siteOf(folder); ok {
@@ -503,6 +458,20 @@ func runClusterStop(ctx context.Context, name string, remove bool, stdout, stder
 	out := newTerminal(stdout)
 	out.printf("cluster %s: stopped\n", name)
 	return out.err
+}
+
+// stopRunning stops the engines that are there, and the controller.
+func stopRunning(ctx context.Context, name, folder string, remove bool) error {
+	looking, cancel := context.WithTimeout(ctx, startPatience)
+	s, err := lookAt(looking, name)
+	cancel()
+	switch {
+	case err == nil:
+		return stopCluster(ctx, name, s)
+	case remove && !errors.Is(err, fs.ErrNotExist):
+		return removable(name, folder, err)
+	}
+	return notRunning(name, err)
 }
 
 // removable says why the folder of a cluster that could not be looked at must stay: only
@@ -530,20 +499,23 @@ func stopCluster(ctx context.Context, name string, s cluster.Status) error {
 	}
 	engines, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	// All are asked at once: one that is frozen must not keep the others. One that has gone
-	// meanwhile does not answer either, and one that stays is found below.
-	var asked sync.WaitGroup
-	for _, e := range s.Engines {
-		asked.Go(func() {
-			one, cancel := context.WithTimeout(engines, stopPatience)
-			defer cancel()
-			_ = cluster.StopEngines(one, conn, e.ID)
-		})
+	// One that is frozen, or has gone meanwhile, does not answer; one that stays is found below.
+	ids := make([]string, len(s.Engines))
+	for i, e := range s.Engines {
+		ids[i] = e.ID
 	}
-	asked.Wait()
+	asked, done := context.WithTimeout(engines, stopPatience)
+	_ = cluster.StopEngines(asked, conn, ids...)
+	done()
+	folder, err := cluster.Folder(name)
+	if err != nil {
+		return err
+	}
+	w := &watcher{folder: folder}
+	defer w.close()
 	var stays error
 	for stays == nil {
-		if s, err = lookAt(engines, name); err != nil || len(s.Engines) == 0 {
+		if s, err = w.look(engines); err != nil || len(s.Engines) == 0 {
 			break
 		}
 		select {
@@ -558,12 +530,9 @@ func stopCluster(ctx context.Context, name string, s cluster.Status) error {
 	if err := cluster.StopController(ctx, conn); err != nil && !(conn.Site() && errors.Is(err, cluster.ErrNobody)) {
 		return errors.Join(stays, err)
 	}
+	w.close()
 	for {
 		if conn.Site() { // its servers stay
-			folder, err := cluster.Folder(name)
-			if err != nil {
-				return err
-			}
 			if running, err := controller.Running(folder); err != nil || !running {
 				return errors.Join(stays, err)
 			}
@@ -612,6 +581,9 @@ cluster's folder.`,
 				}
 				file = filepath.Join(folder, cluster.RoleEngine+".json")
 			}
+			if cfg.Batch == "" {
+				cfg.Batch = launch.Here(os.Getenv)
+			}
 			var err error
 			if cfg.Connection, err = cluster.Load(file); err != nil {
 				return &inputError{err}
@@ -623,6 +595,9 @@ cluster's folder.`,
 	cmd.Flags().IntVar(&cfg.Slots, "slots", 0, "tasks at a time (default the cores granted)")
 	cmd.Flags().IntVar(&cfg.Threads, "threads", 0, "threads of each task (default the cores divided by the slots)")
 	offerFlags(cmd, &cfg.Labels, &cfg.Resources)
+	cmd.Flags().DurationVar(&cfg.Idle, "idle-timeout", 0, "end after having had nothing to do for so long (default never)")
+	cmd.Flags().StringVar(&cfg.Batch, "batch", "", "what has started it")
+	_ = cmd.Flags().MarkHidden("batch") // it is there: defined above
 	cmd.Flags().DurationVar(&cfg.Grace, "grace", 10*time.Minute, "how long to wait for a controller that is gone")
 	return cmd
 }

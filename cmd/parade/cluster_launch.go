@@ -1,126 +1,24 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net"
 	"net/url"
-	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/launch"
-	"github.com/parade-go/parade/internal/program"
 )
 
 // localLauncher starts engines on this machine.
 const localLauncher = "local"
-
-// launched is a batch job that this command has submitted.
-type launched struct {
-	System string    `json:"system"`
-	ID     string    `json:"id"`
-	At     time.Time `json:"at"`
-}
-
-func launchedFile(folder string) string { return filepath.Join(folder, "launched.jsonl") }
-
-// scripted fills the template for the engines of a cluster.
-func (o clusterStart) scripted(name, folder string) (launch.System, string, error) {
-	system, err := launch.Find(o.launcher)
-	if err != nil {
-		return system, "", &usageError{err}
-	}
-	program, err := os.Executable()
-	if err != nil {
-		return system, "", err
-	}
-	text := ""
-	if o.template != "" {
-		data, err := os.ReadFile(o.template)
-		if err != nil {
-			return system, "", &inputError{err}
-		}
-		text = string(data)
-	}
-	slots := max(1, o.slots)
-	script, err := system.Script(launch.Job{
-		Cluster: name, Slots: slots, Log: filepath.Join(folder, "engine-"+o.launcher+".log"), Options: o.options,
-		Command: append([]string{
-			program, "cluster", "engine", "--connection", filepath.Join(folder, cluster.RoleEngine+".json"), "--slots", strconv.Itoa(slots),
-		}, o.offer()...),
-	}, text)
-	return system, script, err
-}
-
-// launchEngines submits a job for each engine, and keeps their ids.
-func launchEngines(ctx context.Context, name, folder string, o clusterStart, s cluster.Status, stdout io.Writer) error {
-	if _, ok := siteOf(folder); !ok && !slices.ContainsFunc(s.URLs, outward) {
-		return usagef("cluster %s listens on the loopback interface only, where engines on other machines cannot reach it: stop it, and start it with --listen 0.0.0.0:0", name)
-	}
-	submit, where, err := o.submitter(name, folder)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(launchedFile(folder), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var ids []string
-	for i := range o.engines * max(1, len(o.hosts)) {
-		id, err := submit(ctx, i)
-		if err != nil {
-			return fmt.Errorf("%w; started before it: %s", err, strings.Join(ids, ", "))
-		}
-		ids = append(ids, id)
-		if err := json.NewEncoder(f).Encode(launched{o.launcher, id, time.Now()}); err != nil {
-			return fmt.Errorf("%s of %s runs, but could not be noted: %w", id, o.launcher, err)
-		}
-	}
-	out := newTerminal(stdout)
-	out.printf("cluster %s: %s %s: %s\n", name, plural(len(ids), "job"), where, strings.Join(ids, ", "))
-	return out.err
-}
-
-// submitter returns what starts engine number i, and returns its id.
-func (o clusterStart) submitter(name, folder string) (submit func(ctx context.Context, i int) (string, error), where string, err error) {
-	if o.launcher != launch.SSHName {
-		system, script, err := o.scripted(name, folder)
-		return func(ctx context.Context, _ int) (string, error) { return system.Submit(ctx, script) }, "submitted to " + o.launcher, err
-	}
-	connection, err := os.ReadFile(filepath.Join(folder, cluster.RoleEngine+".json"))
-	if err != nil {
-		return nil, "", err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, "", err
-	}
-	hash, err := program.Sum()
-	if err != nil {
-		return nil, "", err
-	}
-	engine := launch.SSH{Program: self, Hash: hash, Connection: connection, Cluster: name}
-	if o.slots > 0 {
-		engine.Arguments = []string{"--slots", strconv.Itoa(o.slots)}
-	}
-	engine.Arguments = append(engine.Arguments, o.offer()...)
-	return func(ctx context.Context, i int) (string, error) {
-		engine := engine
-		engine.Host = o.hosts[i/o.engines]
-		return engine.Start(ctx)
-	}, "started by ssh", nil
-}
 
 // outward reports whether a URL can be reached from other machines.
 func outward(text string) bool {
@@ -132,37 +30,99 @@ func outward(text string) bool {
 	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
-// cancelLaunched cancels what batch systems still have of a cluster. Jobs that have
-// ended are none of its business, and batch systems say so in many ways.
-func cancelLaunched(ctx context.Context, folder string) (remarks []string, err error) {
-	f, err := os.Open(launchedFile(folder))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// stoppingFile is there while a cluster is being stopped, and until its controller starts again.
+func stoppingFile(folder string) string { return filepath.Join(folder, "stopping") }
+
+// cancelPatience is how long a batch system or a host may take to cancel one job.
+const cancelPatience = 30 * time.Second
+
+// cancelLaunched cancels what there still is of what was started for a cluster, and says of how much.
+// What could not be cancelled stays noted, for another stop. The ranks of an MPI program are asked to
+// end like other engines, and only mpi has the rest of it ended, too.
+func cancelLaunched(ctx context.Context, folder string, mpi bool) (n int, err error) {
+	all, err := readLaunched(folder)
+	if !mpi {
+		all = slices.DeleteFunc(all, func(l launched) bool { return l.System == mpiLauncher })
 	}
-	if err != nil {
-		return nil, err
+	if err != nil || len(all) == 0 {
+		return 0, err
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var l launched
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			remarks = append(remarks, fmt.Sprintf("%s has a line that is none: %q", f.Name(), lines.Text()))
-			continue
-		}
-		if err := l.cancel(ctx); err != nil {
-			remarks = append(remarks, fmt.Sprintf("job %s: %v", l.ID, err))
-		}
+	if err := cancel(ctx, folder, all); err != nil {
+		return 0, err
 	}
-	return remarks, os.Remove(f.Name())
+	return len(all), nil
 }
 
-func (l launched) cancel(ctx context.Context) error {
-	if l.System == launch.SSHName {
-		return launch.StopSSH(ctx, l.ID)
+// cancel cancels some of what was started, and forgets it.
+func cancel(ctx context.Context, folder string, all []launched) error {
+	asking, done := context.WithTimeout(ctx, cancelPatience)
+	known, _ := states(asking, all) // those that cannot be asked are cancelled
+	done()
+	ended := map[string]bool{}
+	var mu sync.Mutex
+	var errs []error
+	var work sync.WaitGroup
+	few := make(chan struct{}, 8)
+	for _, l := range all {
+		if known[l.System+" "+l.ID] == launch.Vanished {
+			ended[l.System+" "+l.ID] = true
+			continue
+		}
+		work.Go(func() {
+			few <- struct{}{}
+			defer func() { <-few }()
+			one, cancel := context.WithTimeout(ctx, cancelPatience)
+			defer cancel()
+			err := l.cancel(one)
+			if err != nil { // because it has just ended?
+				now, _ := states(one, []launched{l})
+				if now[l.System+" "+l.ID] == launch.Vanished {
+					err = nil
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s %s is not cancelled, and stays noted: %w", l.System, l.ID, err))
+			} else {
+				ended[l.System+" "+l.ID] = true
+			}
+		})
 	}
-	system, err := launch.Find(l.System)
-	if err != nil {
-		return err
+	work.Wait()
+	err := changeLaunched(folder, func(all []launched) []launched {
+		var left []launched
+		for _, l := range all {
+			if !ended[l.System+" "+l.ID] {
+				left = append(left, l)
+			}
+		}
+		return left
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+// runsMPI reports whether an mpiexec of this machine still runs. Another process may have its number
+// by now.
+func runsMPI(l launched) bool {
+	out, err := exec.Command("ps", "-o", "args=", "-p", strconv.Itoa(l.PID)).Output()
+	return err == nil && strings.Contains(string(out), "cluster engine") && strings.Contains(string(out), l.ID)
+}
+
+// endMPI ends an mpiexec, and with it its ranks.
+func endMPI(ctx context.Context, l launched) error {
+	for _, signal := range []string{"-TERM", "-KILL"} {
+		if !runsMPI(l) {
+			return nil
+		}
+		if err := exec.CommandContext(ctx, "kill", signal, strconv.Itoa(l.PID)).Run(); err != nil && runsMPI(l) {
+			return err
+		}
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+			if !runsMPI(l) {
+				return nil
+			}
+		}
 	}
-	return system.Cancel(ctx, l.ID)
+	return fmt.Errorf("mpiexec, process %d, does not end", l.PID)
 }
