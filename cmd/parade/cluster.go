@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -675,7 +677,7 @@ With a NATS of your site's it only keeps house, has no state, and may run on sev
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "cluster %s listens at %s\n", cfg.Name, strings.Join(c.URLs(), " "))
-			return untilAsked(cmd.Context(), c)
+			return untilAsked(cmd.Context(), c, cfg.Name, folder)
 		},
 	}
 	cmd.Flags().StringVar(&cfg.Listen, "listen", "", "address and port to listen at (default a port of the loopback interface)")
@@ -692,17 +694,33 @@ func keepHouse(cmd *cobra.Command, cfg controller.KeepConfig) error {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "cluster %s is kept at %s\n", cfg.Connection.Cluster, strings.Join(cfg.Connection.URLs, " "))
-	return untilAsked(cmd.Context(), k)
+	return untilAsked(cmd.Context(), k, cfg.Connection.Cluster, cfg.Folder)
 }
 
-// untilAsked waits for the end of ctx, or until a client asks for it.
+// untilAsked waits for the end of ctx, or until a client asks for it. Meanwhile engines follow the
+// demand, if they are to, in a cluster that has a folder here.
 func untilAsked(ctx context.Context, c interface {
 	Asked() <-chan struct{}
 	Close() error
-}) error {
+}, name, folder string) error {
+	life, end := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	if folder != "" {
+		if err := os.Remove(stoppingFile(folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			end()
+			return errors.Join(err, c.Close())
+		}
+		g := newGrounds(name, folder)
+		following.Go(func() {
+			follow(life, g, slog.Default())
+			g.watcher.close()
+		})
+	}
 	select {
 	case <-ctx.Done():
 	case <-c.Asked():
 	}
+	end()
+	following.Wait()
 	return c.Close()
 }

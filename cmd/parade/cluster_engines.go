@@ -328,25 +328,18 @@ func readLaunched(folder string) ([]launched, error) {
 	return all, lines.Err()
 }
 
-// key is what an engine of it says of itself.
-func (l launched) key() string {
-	if l.System == launch.SSHName {
-		host, _, _ := strings.Cut(l.ID, " ")
-		return l.System + " " + host
-	}
-	return l.System + " " + l.ID
-}
+// key is its name among all.
+func (l launched) key() string { return l.System + " " + l.ID }
 
 // has reports whether an engine is one of this job's.
 func (l launched) has(e cluster.Engine) bool {
 	if l.System == localLauncher {
 		return e.Batch == "" && strconv.Itoa(e.PID) == l.ID && e.Host == host.Name()
 	}
-	if e.Batch != l.key() {
-		return false
+	if l.System == launch.SSHName { // its id is a host, as ssh knows it, and a process
+		return e.Batch+" "+strconv.Itoa(e.PID) == l.key()
 	}
-	_, pid, isHost := strings.Cut(l.ID, " ")
-	return l.System != launch.SSHName || isHost && strconv.Itoa(e.PID) == pid
+	return e.Batch == l.key()
 }
 
 // cancel ends it, if it is still there.
@@ -375,9 +368,9 @@ func states(ctx context.Context, all []launched) (map[string]launch.State, []str
 	for _, l := range all {
 		if l.System == mpiLauncher {
 			if l.Host == host.Name() {
-				known[l.System+" "+l.ID] = launch.Vanished
+				known[l.key()] = launch.Vanished
 				if runsMPI(l) {
-					known[l.System+" "+l.ID] = launch.Running
+					known[l.key()] = launch.Running
 				}
 			}
 			continue

@@ -64,8 +64,8 @@ func cancel(ctx context.Context, folder string, all []launched) error {
 	var work sync.WaitGroup
 	few := make(chan struct{}, 8)
 	for _, l := range all {
-		if known[l.System+" "+l.ID] == launch.Vanished {
-			ended[l.System+" "+l.ID] = true
+		if known[l.key()] == launch.Vanished {
+			ended[l.key()] = true
 			continue
 		}
 		work.Go(func() {
@@ -76,7 +76,7 @@ func cancel(ctx context.Context, folder string, all []launched) error {
 			err := l.cancel(one)
 			if err != nil { // because it has just ended?
 				now, _ := states(one, []launched{l})
-				if now[l.System+" "+l.ID] == launch.Vanished {
+				if now[l.key()] == launch.Vanished {
 					err = nil
 				}
 			}
@@ -85,7 +85,7 @@ func cancel(ctx context.Context, folder string, all []launched) error {
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s %s is not cancelled, and stays noted: %w", l.System, l.ID, err))
 			} else {
-				ended[l.System+" "+l.ID] = true
+				ended[l.key()] = true
 			}
 		})
 	}
@@ -93,7 +93,7 @@ func cancel(ctx context.Context, folder string, all []launched) error {
 	err := changeLaunched(folder, func(all []launched) []launched {
 		var left []launched
 		for _, l := range all {
-			if !ended[l.System+" "+l.ID] {
+			if !ended[l.key()] {
 				left = append(left, l)
 			}
 		}

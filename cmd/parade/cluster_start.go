@@ -319,7 +319,7 @@ func batchJobs(ctx context.Context, name string, s cluster.Status) (jobs []batch
 	known, remarks := states(ctx, all)
 	for _, l := range all {
 		j := batchJob{System: l.System, ID: l.ID, State: "unknown", At: l.At}
-		if state, ok := known[l.System+" "+l.ID]; ok {
+		if state, ok := known[l.key()]; ok {
 			j.State = string(state)
 		}
 		for _, e := range s.Engines {

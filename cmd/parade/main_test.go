@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"nats":        func(ts *testscript.TestScript, neg bool, args []string) { startNATS(t, ts, neg, args) },
+			"engines":     awaitEngines,
 			"exits":       exits,
 			"firstjob":    firstJob,
 			"interrupted": interrupted,
@@ -85,6 +86,29 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// awaitEngines waits until a cluster has so many engines: engines lab 2.
+func awaitEngines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: engines cluster number")
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	conn, err := cluster.Load(filepath.Join(ts.Getenv("PARADE_STATE"), "clusters", args[0], "observer.json"))
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		s, err := cluster.Look(ctx, conn)
+		if err == nil && len(s.Engines) == want {
+			return
+		}
+		if ctx.Err() != nil {
+			ts.Fatalf("cluster %s has %d engines, want %d; %v", args[0], len(s.Engines), want, err)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
