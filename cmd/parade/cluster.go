@@ -76,6 +76,9 @@ type clusterStart struct {
 	idle     time.Duration
 
 	site site
+
+	profile, profiles string          // its name, and its file
+	profiled          map[string]bool // the flags that came from it
 }
 
 func newClusterStart() *cobra.Command {
@@ -103,6 +106,17 @@ controller starts them, in the way that this command says.
 With --launcher mpi one mpiexec starts all engines, as its ranks; --option is a word for it, such as
 --option=--hostfile --option=hosts.
 
+A profile has flags of this command as keys, such as in ~/.config/parade/clusters.toml
+
+  [lab]
+  listen = "0.0.0.0:0"
+  launcher = "slurm"
+  engines = 16
+  slots = 8
+  option = ["--partition=short", "--time=2:00:00"]
+
+so that "parade cluster start lab" has them all; flags on the command line come before it.
+
 With --nats the cluster is at a NATS of your site's, which must have JetStream and give this
 cluster an account for itself. With --replicas 3 it outlives any one of the servers.`,
 		Example: `  parade cluster start -n 4
@@ -111,6 +125,17 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := clusterName(args)
 			if err != nil {
+				return err
+			}
+			which := opts.profile
+			if which == "" {
+				which = name
+			}
+			p, err := loadProfile(opts.profiles, which, opts.profile != "")
+			if err != nil {
+				return err
+			}
+			if opts.profiled, err = p.apply(cmd.Flags()); err != nil {
 				return err
 			}
 			if opts.engines < 0 || opts.slots < 0 {
@@ -162,6 +187,8 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 	cmd.Flags().IntVar(&opts.max, "max", 0, "start engines when tasks wait, up to so many; 0 is not")
 	cmd.Flags().DurationVar(&opts.idle, "idle-timeout", 0, "how long an engine may have nothing to do before it ends (default for ever, with --max 5m)")
 	opts.site.add(cmd.Flags())
+	cmd.Flags().StringVar(&opts.profile, "profile", "", "take flags from this table of the profiles (default the one with the cluster's name, if there is one)")
+	cmd.Flags().StringVar(&opts.profiles, "profiles", "", "`file` with profiles (default ~/.config/parade/clusters.toml)")
 	return cmd
 }
 

@@ -212,7 +212,8 @@ func (w *watcher) controller(ctx context.Context, name string, opts clusterStart
 		runs = err == nil
 	}
 	if runs {
-		if opts.listen != "" || opts.sync || len(opts.site.urls) > 0 {
+		said := func(flag string, given bool) bool { return given && !opts.profiled[flag] }
+		if said("listen", opts.listen != "") || said("sync", opts.sync) || said("nats", len(opts.site.urls) > 0) {
 			return now, usagef("cluster %s is running; --listen, --sync and --nats are for its start: stop it first", name)
 		}
 		return now, nil
