@@ -2,6 +2,7 @@ package parade
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -109,6 +110,9 @@ func (p *Post) Unattended() error {
 // Done is closed when the job has ended. Parcels that are out are then of no use.
 func (p *Post) Done() <-chan struct{} { return p.job.finished }
 
+// Context ends when the job does.
+func (p *Post) Context() context.Context { return p.job.run.ctx }
+
 // Stop ends the job because it cannot be run.
 func (p *Post) Stop(err error) { p.job.stop(err) }
 
@@ -210,6 +214,31 @@ func (p *Post) Next(workers int) *Posted {
 		p.mu.Unlock()
 		return &Posted{First: b.first, Len: b.work.len(), Data: data, Expect: b.expect}
 	}
+}
+
+// Again calls send with each parcel that has not been answered wholly, encoded once more,
+// for a queue that has lost them. Like Next it reads the inputs, until the job has ended, and
+// it ends at an error of send.
+func (p *Post) Again(send func(*Posted) error) error {
+	p.encoding.Lock()
+	defer p.encoding.Unlock()
+	p.mu.Lock()
+	out := slices.Clone(p.out)
+	p.mu.Unlock()
+	for _, v := range out {
+		if p.job.over() {
+			return nil
+		}
+		data := encodeParcel(v.batch)
+		if data == nil {
+			continue
+		}
+		p.job.sent(int64(len(data)))
+		if err := send(&Posted{First: v.batch.first, Len: v.batch.work.len(), Data: data, Expect: v.batch.expect}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // encodeParcel returns nil when no input of b can be encoded.

@@ -38,20 +38,26 @@ type Client struct {
 	ended   context.Context // the client's life
 	work    sync.WaitGroup  // what goes on in the background
 	hungUp  chan struct{}   // closed when conn has ended for good, which it may do by itself
-	engines jetstream.KeyWatcher
+	again   chan struct{}   // the connection has come back
+	fetches chan struct{}   // one for each large answer that is being fetched
 
 	stock stock // values of its views
 
-	making   sync.Mutex // held while a queue is made; guards the next
+	making   chan struct{} // full while a queue is made; guards the next
 	sessions []*session
 
-	mu      sync.Mutex
-	closed  bool
-	failure error // why the connection will not come back
-	known   map[string]seen
-	slots   int
-	lastJob uint64
-	calls   map[string]*call
+	mu       sync.Mutex
+	closed   bool
+	failure  error // why the connection will not come back
+	known    map[string]seen
+	synced   bool // engines are heard
+	slots    int
+	lastJob  uint64
+	calls    map[string]*call
+	first    string                  // the queue that was made first
+	storing  map[string]*parade.Post // jobs on their way, by queue
+	fetching map[string]bool         // large answers, by key
+	heard    time.Time               // the last answer, or the last look at the sessions
 }
 
 type seen struct {
@@ -89,15 +95,20 @@ func Connect(ctx context.Context, conn Connection) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	c := &Client{name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}, hungUp: make(chan struct{})}
+	c := &Client{
+		name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}, storing: map[string]*parade.Post{}, fetching: map[string]bool{},
+		hungUp: make(chan struct{}), again: make(chan struct{}, 1), fetches: make(chan struct{}, mostFetches), making: make(chan struct{}, 1),
+	}
 	c.ended, c.stop = context.WithCancel(context.Background())
 	var err error
 	c.conn, err = conn.DialWithin(ctx, 3*time.Second, queue.ClientName(c.id),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
-			if s != nil && errors.Is(err, nats.ErrSlowConsumer) {
-				c.fail(fmt.Errorf("answers came faster than this program took them: %w", err))
+			if s != nil && errors.Is(err, nats.ErrSlowConsumer) { // engines give them again
+				slog.Debug("answers come faster than this program takes them", "cluster", c.name)
 			}
 		}),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { c.cutOff() }),
+		nats.ReconnectHandler(func(*nats.Conn) { c.reconnected() }),
 		nats.ClosedHandler(func(nc *nats.Conn) {
 			defer close(c.hungUp)
 			if err := nc.LastError(); errors.Is(err, nats.ErrAuthorization) {
@@ -118,6 +129,7 @@ func Connect(ctx context.Context, conn Connection) (*Client, error) {
 			c.courier.Close()
 		}
 		c.conn.Close()
+		c.work.Wait()
 		return nil, fmt.Errorf("cluster %s: %w", c.name, err)
 	}
 	return c, nil
@@ -134,39 +146,45 @@ func (c *Client) start(ctx context.Context) (err error) {
 	if c.js, err = queue.JetStream(c.conn); err != nil {
 		return err
 	}
-	if c.courier, err = queue.NewCourier(c.conn); err != nil {
+	if c.courier, err = queue.NewCourier(c.conn, c.refused); err != nil {
 		return err
 	}
 	engines, err := queue.Bucket(ctx, c.js, queue.Engines)
 	if err != nil {
 		return fmt.Errorf("its bucket of engines: %w", err)
 	}
-	err = queue.Persist(ctx, 10*time.Second, func(context.Context) (err error) {
-		c.engines, err = engines.WatchAll(c.ended) // for longer than this try
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("its bucket of engines: %w", err)
-	}
-	for {
-		select {
-		case e := <-c.engines.Updates():
-			if e == nil {
+	known := make(chan struct{})
+	all := sync.OnceFunc(func() { close(known) })
+	c.work.Go(func() {
+		queue.Follow(c.ended, engines, c.again, func() func(jetstream.KeyValueEntry) {
+			return func(e jetstream.KeyValueEntry) {
+				c.hear(e)
 				c.count()
-				c.work.Go(c.watch)
-				c.work.Go(c.present)
-				return nil
+				if e == nil {
+					all()
+				}
 			}
-			c.hear(e)
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), c.engines.Stop())
-		}
+		})
+	})
+	select {
+	case <-known:
+		c.work.Go(c.watch)
+		c.work.Go(c.present)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(10 * time.Second):
+		return errors.New("its bucket of engines cannot be read")
 	}
 }
 
 func (c *Client) hear(e jetstream.KeyValueEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if e == nil { // that was all there is
+		c.synced = true
+		return
+	}
 	if e.Operation() != jetstream.KeyValuePut {
 		delete(c.known, e.Key())
 		return
@@ -184,8 +202,13 @@ func (c *Client) count() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	slots := 0
+	listening := c.synced && c.conn.IsConnected()
 	for id, e := range c.known {
-		if time.Since(e.at) > queue.Stale && c.conn.IsConnected() {
+		switch {
+		case !listening: // that nothing is heard of it is not its fault
+			e.at = time.Now()
+			c.known[id] = e
+		case time.Since(e.at) > queue.Stale:
 			delete(c.known, id)
 			continue
 		}
@@ -196,7 +219,7 @@ func (c *Client) count() {
 		if slots != c.slots {
 			cl.wake()
 		}
-		if id := c.missing(cl.targets); id != "" && c.conn.IsConnected() {
+		if id := c.missing(cl.targets); id != "" && listening {
 			if lost == nil {
 				lost = map[*call]string{}
 			}
@@ -228,7 +251,7 @@ func (c *Client) missing(groups [][]string) string {
 	return ""
 }
 
-// watch follows what engines tell.
+// watch notices engines that are silent, and a queue that has been removed.
 func (c *Client) watch() {
 	tick := time.NewTicker(queue.Beat)
 	defer tick.Stop()
@@ -236,13 +259,15 @@ func (c *Client) watch() {
 		select {
 		case <-c.ended.Done():
 			return
-		case e := <-c.engines.Updates():
-			if e != nil {
-				c.hear(e)
-			}
 		case <-tick.C:
 		}
 		c.count()
+		c.mu.Lock()
+		quiet := len(c.calls) > 0 && c.conn.IsConnected() && time.Since(c.heard) > silence
+		c.mu.Unlock()
+		if quiet {
+			c.restore()
+		}
 	}
 }
 
@@ -309,13 +334,18 @@ type session struct {
 	requires []string
 	answers  *nats.Subscription
 	values   map[string]queue.Value // that tasks find by name; guarded by the client's stock
+	record   queue.Record
 }
 
 // session returns the queue for the given engines and requirements, which it makes at the
 // first call for them.
 func (c *Client) session(ctx context.Context, targets, requires []string) (*session, error) {
-	c.making.Lock()
-	defer c.making.Unlock()
+	select {
+	case c.making <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-c.making }()
 	for _, s := range c.sessions {
 		if slices.Equal(s.targets, targets) && slices.Equal(s.requires, requires) {
 			return s, nil
@@ -334,14 +364,15 @@ func (c *Client) session(ctx context.Context, targets, requires []string) (*sess
 	if len(c.sessions) > 0 || targets != nil || requires != nil {
 		s.id += "-" + strconv.Itoa(len(c.sessions)+1)
 	}
+	s.record = queue.Record{
+		ID: s.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p, Engines: targets, Requires: requires,
+	}
 	s.answers, err = c.conn.Subscribe(queue.Done(s.id, "*"), func(m *nats.Msg) { c.answered(s, m) })
 	if err == nil {
-		err = s.answers.SetPendingLimits(-1, 256<<20)
+		err = s.answers.SetPendingLimits(-1, mostPending)
 	}
 	if err == nil {
-		err = queue.Make(ctx, c.js, queue.Record{
-			ID: s.id, Kind: queue.Session, Owner: owner(), Created: time.Now(), Program: p, Engines: targets, Requires: requires,
-		}, 0)
+		err = queue.Make(ctx, c.js, s.record, 0)
 	}
 	if errors.Is(err, nats.ErrConnectionClosed) {
 		<-c.hungUp // the reason is known by then
@@ -355,6 +386,11 @@ func (c *Client) session(ctx context.Context, targets, requires []string) (*sess
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", c.name, err)
 	}
+	c.mu.Lock()
+	if c.first == "" {
+		c.first = s.id
+	}
+	c.mu.Unlock()
 	c.sessions = append(c.sessions, s)
 	return s, nil
 }
@@ -435,7 +471,7 @@ func (c *Client) Close() error {
 		<-call.left
 	}
 	var err error
-	c.making.Lock()
+	c.making <- struct{}{}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	for _, s := range c.sessions {
 		if c.conn.IsConnected() {
@@ -443,8 +479,7 @@ func (c *Client) Close() error {
 		}
 	}
 	cancel()
-	c.making.Unlock()
-	_ = c.engines.Stop()
+	<-c.making
 	c.stop()
 	c.courier.Close()
 	c.work.Wait()

@@ -223,12 +223,16 @@ func (v *View) Interrupt(ctx context.Context) error {
 		return err
 	}
 	c := v.client
-	c.making.Lock()
+	select {
+	case c.making <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	var ids []string
 	for _, s := range c.sessions {
 		ids = append(ids, s.id)
 	}
-	c.making.Unlock()
+	<-c.making
 	if len(ids) == 0 {
 		return nil // nothing has been started
 	}

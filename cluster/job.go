@@ -199,7 +199,7 @@ func (s *submitter) Run(ctx context.Context, job *parade.Job) error {
 	if err := s.begin(ctx, p, p.Tasks()); err != nil {
 		return err
 	}
-	if err := s.store(ctx, p); err != nil {
+	if err := s.store(p.Context(), p); err != nil { // p also ends when the stream refuses a parcel
 		gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		return errors.Join(err, queue.Remove(gone, c.js, queue.Record{ID: s.id, Job: &queue.JobRecord{Name: s.name}}))
@@ -215,6 +215,14 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 			return err
 		}
 	}
+	c.mu.Lock()
+	c.storing[s.id] = p
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.storing, s.id)
+	}()
 	slots := max(1, c.slotCount())
 	p.Size(p.Tasks() / (slots * parcelsPerSlot))
 	p.Bytes(inlined)
@@ -307,7 +315,7 @@ func Jobs(ctx context.Context, conn Connection) ([]Job, error) {
 	var jobs []Job
 	err := within(conn, func(js jetstream.JetStream) error {
 		var records []queue.Record
-		if err := each(ctx, js, queue.Records, func(r queue.Record) {
+		if err := queue.Each(ctx, js, queue.Records, func(r queue.Record) {
 			if r.Job != nil {
 				records = append(records, r)
 			}

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -69,12 +68,12 @@ func Look(ctx context.Context, conn Connection) (Status, error) {
 func (o *Observer) Look(ctx context.Context) (Status, error) {
 	conn, js := o.connection, o.js
 	s := Status{Cluster: conn.Cluster, URLs: conn.URLs}
-	err := each(ctx, js, queue.Engines, func(e queue.Engine) { s.Engines = append(s.Engines, engineOf(e)) })
+	err := queue.Each(ctx, js, queue.Engines, func(e queue.Engine) { s.Engines = append(s.Engines, engineOf(e)) })
 	if err != nil {
 		return s, fmt.Errorf("%v: its engines: %w", conn, err)
 	}
 	slices.SortFunc(s.Engines, byPlace)
-	err = each(ctx, js, queue.Records, func(r queue.Record) {
+	err = queue.Each(ctx, js, queue.Records, func(r queue.Record) {
 		s.Queues = append(s.Queues, Queue{ID: r.ID, Kind: r.Kind, Name: r.Name(), Owner: r.Owner, Program: r.Program.Path, Priority: r.Priority, Requires: r.Requires, Created: r.Created})
 	})
 	if err != nil {
@@ -94,34 +93,6 @@ func (o *Observer) Look(ctx context.Context) (Status, error) {
 		q.Waiting, q.Running = int(info.NumPending), info.NumAckPending
 	}
 	return s, nil
-}
-
-// each calls f with what a bucket has.
-func each[T any](ctx context.Context, js jetstream.JetStream, bucket string, f func(T)) error {
-	kv, err := queue.Bucket(ctx, js, bucket)
-	if err != nil {
-		return err
-	}
-	all, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = all.Stop() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case e := <-all.Updates():
-			if e == nil {
-				return nil
-			}
-			var v T
-			if err := json.Unmarshal(e.Value(), &v); err != nil {
-				return fmt.Errorf("%s in bucket %s: %w", e.Key(), bucket, err)
-			}
-			f(v)
-		}
-	}
 }
 
 func byPlace(a, b Engine) int {

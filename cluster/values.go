@@ -121,9 +121,39 @@ func (c *Client) dropUnused(p place) {
 
 // home is the queue in whose bucket the values of all views are: the client's first.
 func (c *Client) home() string {
-	c.making.Lock()
-	defer c.making.Unlock()
-	return c.sessions[0].id
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.first
+}
+
+// loseValues gives up all values: the queue that had them was removed while this client was
+// cut off. Calls whose tasks may ask for one cannot go on.
+func (c *Client) loseValues() {
+	var gone []queue.Value
+	c.stock.mu.Lock()
+	for _, s := range c.sessions {
+		for _, v := range s.values {
+			gone = append(gone, v)
+		}
+		s.values = nil
+	}
+	c.stock.mu.Unlock()
+	c.release(gone...)
+	c.mu.Lock()
+	var calls []*call
+	for _, call := range c.calls {
+		uses := call.post.Keeps()
+		for _, values := range call.values {
+			uses = uses || len(values) > 0
+		}
+		if uses {
+			calls = append(calls, call)
+		}
+	}
+	c.mu.Unlock()
+	for _, call := range calls {
+		call.post.Stop(fmt.Errorf("cluster %s: %w: the values of its views were removed while this program was cut off; push them again", c.name, parade.ErrNoValue))
+	}
 }
 
 // keep has tasks on the engines of a session find a value from now on, which has been held

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,9 +41,12 @@ type call struct {
 	awake    chan struct{}
 	left     chan struct{} // closed when the cluster has been told of its end
 	bound    *queue.Hash   // of a large bound argument
+	large    atomic.Bool   // it has values in a bucket
 	values   map[*session][]queue.Value
 
 	mu     sync.Mutex
+	lost   []*session     // whose parcels are to be sent again
+	only   *parade.Posted // the parcel of a single task
 	part   int            // the tasks that each group gets, when they are dealt out
 	stored map[int]stored // large parcels, by first task
 }
@@ -87,7 +92,7 @@ func (v *View) Run(ctx context.Context, job *parade.Job) error {
 
 // run runs a job, whose number it tells before.
 func (v *View) run(ctx context.Context, job *parade.Job, tell func(number string)) error {
-	c, err := v.open(ctx, job)
+	c, err := v.open(job)
 	if err != nil {
 		return err
 	}
@@ -104,6 +109,7 @@ func (v *View) run(ctx context.Context, job *parade.Job, tell func(number string
 	var expect time.Duration
 	for {
 		slots := max(1, v.slots())
+		c.sendAgain(ctx)
 		for c.post.Out() < max(len(c.sessions), window(slots, c.post.Limit(), expect)) {
 			next := c.post.Next(slots)
 			if next == nil {
@@ -150,7 +156,7 @@ func window(slots, limit int, expect time.Duration) int {
 
 // Start implements [parade.Starter], for a single task.
 func (v *View) Start(job *parade.Job) error {
-	c, err := v.open(context.Background(), job)
+	c, err := v.open(job)
 	if err != nil {
 		return err
 	}
@@ -168,13 +174,17 @@ func (v *View) Start(job *parade.Job) error {
 	if next == nil { // its input cannot be encoded, or it was cancelled
 		return nil
 	}
-	if err := c.send(context.Background(), next, true); err != nil {
+	c.mu.Lock()
+	c.only = next
+	c.mu.Unlock()
+	if err := c.send(c.post.Context(), next, true); err != nil {
 		c.post.Stop(err)
 	}
 	return nil
 }
 
-func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
+// open readies a call. It takes no longer than the job.
+func (v *View) open(job *parade.Job) (*call, error) {
 	cl := v.client
 	c := &call{client: cl, targets: v.targets, awake: make(chan struct{}, 1), left: make(chan struct{})}
 	_, err := queue.ParseNeeds(v.requires)
@@ -184,6 +194,7 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	if c.post, err = job.Post(c.wake); err != nil {
 		return nil, err
 	}
+	ctx := c.post.Context()
 	if err := v.usable(); err != nil {
 		return nil, err
 	}
@@ -196,6 +207,7 @@ func (v *View) open(ctx context.Context, job *parade.Job) (*call, error) {
 	}
 	if bound, ok := c.post.Bound(); ok && len(bound) > queue.InlineBound {
 		h := queue.HashOf(bound)
+		c.large.Store(true)
 		for _, s := range c.sessions {
 			if err := queue.PutValue(ctx, cl.js, s.id, c.number, h, bound); err != nil {
 				return nil, fmt.Errorf("cluster %s: storing the bound argument: %w", cl.name, err)
@@ -274,6 +286,7 @@ func (c *call) send(ctx context.Context, p *parade.Posted, only bool) error {
 	}
 	if len(p.Data) > queue.Inline {
 		h := queue.HashOf(p.Data)
+		c.large.Store(true)
 		if err := queue.PutValue(ctx, c.client.js, to.id, c.number, h, p.Data); err != nil {
 			return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.client.name, p.First, err)
 		}
@@ -297,17 +310,26 @@ func (c *Client) answered(s *session, m *nats.Msg) {
 	}
 	c.mu.Lock()
 	call := c.calls[number]
+	c.heard = time.Now()
 	c.mu.Unlock()
-	if call == nil { // of a call that has ended
-		_ = m.Respond(nil)
-		return
-	}
 	answer, elsewhere, err := queue.ParseAnswer(m.Data)
 	switch {
+	case call == nil: // it has ended
+		if elsewhere != nil {
+			c.background(func() { c.dropValue(s.id, number, *elsewhere) })
+		}
 	case err != nil:
 		call.post.Stop(fmt.Errorf("cluster %s: %w", c.name, err))
 	case elsewhere != nil:
-		c.background(func() { c.fetchAnswer(call, s, *elsewhere, m) })
+		call.large.Store(true)
+		key := s.id + " " + number + " " + elsewhere.Key()
+		c.mu.Lock()
+		already := c.fetching[key]
+		c.fetching[key] = true
+		c.mu.Unlock()
+		if !already {
+			c.background(func() { c.fetchAnswer(call, s, *elsewhere, m, key) })
+		}
 		return
 	default:
 		call.settle(answer)
@@ -315,9 +337,26 @@ func (c *Client) answered(s *session, m *nats.Msg) {
 	_ = m.Respond(nil)
 }
 
+// mostFetches bounds the large answers that are fetched at a time.
+const mostFetches = 4
+
+// mostPending bounds the bytes of answers that this program has not come to.
+var mostPending = 256 << 20
+
 // fetchAnswer takes a large answer. Without a confirmation it is announced again.
-func (c *Client) fetchAnswer(call *call, s *session, h queue.Hash, m *nats.Msg) {
-	ctx, cancel := context.WithTimeout(c.ended, time.Minute)
+func (c *Client) fetchAnswer(call *call, s *session, h queue.Hash, m *nats.Msg, key string) {
+	defer func() {
+		c.mu.Lock()
+		delete(c.fetching, key)
+		c.mu.Unlock()
+	}()
+	select {
+	case c.fetches <- struct{}{}:
+	case <-call.left: // it is announced again, and then removed
+		return
+	}
+	defer func() { <-c.fetches }()
+	ctx, cancel := context.WithTimeout(c.ended, 10*time.Minute)
 	defer cancel()
 	answer, err := queue.GetValue(ctx, c.js, s.id, call.number, h)
 	if err != nil {
@@ -328,32 +367,34 @@ func (c *Client) fetchAnswer(call *call, s *session, h queue.Hash, m *nats.Msg) 
 	}
 	call.settle(answer)
 	_ = m.Respond(nil)
-	_ = queue.DropValue(ctx, c.js, s.id, call.number, h) // the whole bucket goes with the client
+	c.dropValue(s.id, call.number, h)
+}
+
+// dropValue removes a large value. The whole bucket goes with the client.
+func (c *Client) dropValue(id, job string, h queue.Hash) {
+	ctx, cancel := context.WithTimeout(c.ended, 10*time.Second)
+	defer cancel()
+	_ = queue.DropValue(ctx, c.js, id, job, h)
 }
 
 func (c *call) settle(answer []byte) {
 	if err := c.post.Settle(answer); err != nil {
 		c.post.Stop(fmt.Errorf("cluster %s: %w", c.client.name, err))
 	}
-	c.drop(false)
+	c.drop()
 	c.wake()
 }
 
-// drop removes large parcels from the store that have been answered, or all.
-func (c *call) drop(all bool) {
+// drop removes large parcels from the store that have been answered.
+func (c *call) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for first, value := range c.stored {
-		if !all && c.post.Waiting(first) {
+		if c.post.Waiting(first) {
 			continue
 		}
 		delete(c.stored, first)
-		cl := c.client
-		cl.background(func() {
-			ctx, cancel := context.WithTimeout(cl.ended, 10*time.Second)
-			defer cancel()
-			_ = queue.DropValue(ctx, cl.js, value.id, c.number, value.hash)
-		})
+		c.client.background(func() { c.client.dropValue(value.id, c.number, value.hash) })
 	}
 }
 
@@ -371,17 +412,50 @@ func (v *View) leave(c *call, tell bool) {
 			cl.courier.Forget(queue.Work(s.id, c.number))
 			_ = cl.conn.Publish(queue.Over(s.id), binary.LittleEndian.AppendUint64(nil, queue.ParseNumber(c.number)))
 		}
-		if c.bound != nil {
-			ctx, cancel := context.WithTimeout(cl.ended, 2*time.Second)
-			_ = queue.DropValue(ctx, cl.js, s.id, c.number, *c.bound)
-			cancel()
-		}
 	}
-	c.drop(true)
+	if c.large.Load() {
+		cl.background(func() { c.clear(tell) })
+	}
 	for _, values := range c.values {
 		cl.release(values...)
 	}
 	close(c.left)
+}
+
+// clear removes the call's values from the store, also those that engines have put there,
+// and again when they have heard of its end. Results that stay there have its number, too:
+// of such a call only what it has sent goes.
+func (c *call) clear(again bool) {
+	if c.post.Keeps() {
+		for _, s := range c.sessions {
+			if c.bound != nil {
+				c.client.dropValue(s.id, c.number, *c.bound)
+			}
+		}
+		c.mu.Lock()
+		stored := slices.Collect(maps.Values(c.stored))
+		c.mu.Unlock()
+		for _, value := range stored {
+			c.client.dropValue(value.id, c.number, value.hash)
+		}
+		return
+	}
+	for {
+		for _, s := range c.sessions {
+			ctx, cancel := context.WithTimeout(c.client.ended, 10*time.Second)
+			_ = queue.DropValues(ctx, c.client.js, s.id, c.number) // they go with the client, at the latest
+			cancel()
+		}
+		if !again {
+			return
+		}
+		again = false
+		select {
+		case <-time.After(lingering):
+		case <-c.client.ended.Done():
+			return
+		}
+	}
 }
 
 // background runs f beside, unless the client is being closed.

@@ -102,7 +102,8 @@ type engine struct {
 	conn      *nats.Conn
 	js        jetstream.JetStream
 	courier   *queue.Courier
-	inbox     string // parcels come to inbox + queue
+	again     chan struct{} // the connection has come back
+	inbox     string        // parcels come to inbox + queue
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	work      sync.WaitGroup
@@ -120,6 +121,7 @@ type engine struct {
 	held     map[*held]struct{}
 	breaks   []time.Time // when the connection came back, the last maxBreaks
 	pools    map[string]*pool
+	warned   time.Time // that a stream does not store
 	done     int64
 	failed   int64
 	kept     atomic.Int64 // bytes of values, since old ones were removed
@@ -229,7 +231,7 @@ func Run(ctx context.Context, cfg Config) error {
 		cfg.Log.Warn("large values are not shared with other engines of this machine", "error", err)
 		cfg.Values = ""
 	}
-	e := &engine{cfg: cfg, resources: resources, free: maps.Clone(resources), log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, ended: map[relayKey]time.Time{}, pools: map[string]*pool{}}
+	e := &engine{cfg: cfg, resources: resources, free: maps.Clone(resources), log: cfg.Log.With("engine", cfg.ID), started: time.Now(), held: map[*held]struct{}{}, paces: map[relayKey]time.Duration{}, ended: map[relayKey]time.Time{}, again: make(chan struct{}, 1), pools: map[string]*pool{}}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	defer e.cancel(nil)
 	return e.run(ctx)
@@ -270,7 +272,7 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if e.js, err = queue.JetStream(e.conn); err != nil {
 		return err
 	}
-	if e.courier, err = queue.NewCourier(e.conn); err != nil {
+	if e.courier, err = queue.NewCourier(e.conn, e.refused); err != nil {
 		return err
 	}
 	defer e.courier.Close()
@@ -278,11 +280,11 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if _, err := e.conn.Subscribe(queue.Over("*"), e.over); err != nil {
 		return err
 	}
-	asked, err := e.listen(queue.Stop)
+	asked, err := e.onVerb(queue.Stop)
 	if err != nil {
 		return err
 	}
-	retire, err := e.listen(queue.Retire)
+	retire, err := e.onVerb(queue.Retire)
 	if err != nil {
 		return err
 	}
@@ -297,15 +299,13 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("engine: the bucket of engines: %w", err)
 	}
-	var watch jetstream.KeyWatcher
-	err = queue.Persist(ctx, 10*time.Second, func(context.Context) (err error) {
-		watch, err = records.WatchAll(e.ctx) // for longer than this try
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("engine: the bucket of queues: %w", err)
+	// A server that starts again makes this bucket anew, as it is in memory.
+	if status, err := states.Status(ctx); err == nil {
+		if bucket, ok := status.(*jetstream.KeyValueBucketStatus); ok {
+			e.breaks = []time.Time{bucket.StreamInfo().Created}
+		}
 	}
-	e.work.Go(func() { e.follow(watch) })
+	e.work.Go(func() { queue.Follow(e.ctx, records, e.again, e.listen) })
 	e.work.Go(func() { e.beat(states) })
 	e.work.Go(e.progress)
 	e.work.Go(e.housekeep)
@@ -329,7 +329,6 @@ func (e *engine) run(ctx context.Context) (err error) {
 		err = context.Cause(e.ctx)
 	}
 	e.cancel(err)
-	_ = watch.Stop()
 	if e.conn.IsConnected() {
 		gone, cancel := context.WithTimeout(context.Background(), time.Second)
 		_ = states.Purge(gone, e.cfg.ID)
@@ -360,6 +359,10 @@ func (e *engine) await() {
 
 // reconnected asks again: the server has forgotten what was asked for.
 func (e *engine) reconnected() {
+	select {
+	case e.again <- struct{}{}:
+	default:
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.breaks = append(e.breaks[max(0, len(e.breaks)-maxBreaks+1):], time.Now())
@@ -369,32 +372,62 @@ func (e *engine) reconnected() {
 	e.proceed()
 }
 
-// follow keeps the list of queues.
-func (e *engine) follow(watch jetstream.KeyWatcher) {
-	for {
-		select {
-		case <-e.ctx.Done():
+// listen returns what keeps the list of queues, by the records that there are and then by
+// each that changes.
+func (e *engine) listen() func(jetstream.KeyValueEntry) {
+	seen := map[string]bool{}
+	return func(entry jetstream.KeyValueEntry) {
+		if entry != nil {
+			if seen != nil {
+				seen[entry.Key()] = true
+			}
+			e.hear(entry)
 			return
-		case entry := <-watch.Updates():
-			switch {
-			case entry == nil:
-			case entry.Operation() != jetstream.KeyValuePut:
-				e.leave(entry.Key(), false)
-			default:
-				var r queue.Record
-				if err := json.Unmarshal(entry.Value(), &r); err != nil || r.ID != entry.Key() || queue.Valid(r.ID) != nil {
-					e.log.Warn("a queue's record cannot be read", "queue", entry.Key(), "error", err)
-					continue
-				}
-				if r.Job != nil && r.Job.Cancelled {
-					e.leave(r.ID, true)
-					continue
-				}
-				if err := e.join(r); err != nil {
-					e.log.Warn("a queue cannot be joined", "queue", r.ID, "error", err)
-				}
+		}
+		e.mu.Lock()
+		var gone []string // while the connection was lost
+		for _, q := range e.queues {
+			if !seen[q.ID] {
+				gone = append(gone, q.ID)
 			}
 		}
+		e.mu.Unlock()
+		for _, id := range gone {
+			e.leave(id, false)
+		}
+		seen = nil
+	}
+}
+
+func (e *engine) hear(entry jetstream.KeyValueEntry) {
+	if entry.Operation() != jetstream.KeyValuePut {
+		e.leave(entry.Key(), false)
+		return
+	}
+	var r queue.Record
+	if err := json.Unmarshal(entry.Value(), &r); err != nil || r.ID != entry.Key() || queue.Valid(r.ID) != nil {
+		e.log.Warn("a queue's record cannot be read", "queue", entry.Key(), "error", err)
+		return
+	}
+	if r.Job != nil && r.Job.Cancelled {
+		e.leave(r.ID, true)
+		return
+	}
+	if err := e.join(r); err != nil {
+		e.log.Warn("a queue cannot be joined", "queue", r.ID, "error", err)
+	}
+}
+
+// refused is told that a stream does not store what was sent, which goes on being sent.
+func (e *engine) refused(subject string, err error) {
+	e.mu.Lock()
+	late := time.Since(e.warned) > forget
+	if late {
+		e.warned = time.Now()
+	}
+	e.mu.Unlock()
+	if late {
+		e.log.Warn("the controller does not store what this engine sends; it sends it again", "subject", subject, "error", err)
 	}
 }
 
@@ -415,13 +448,18 @@ func (e *engine) join(r queue.Record) error {
 		return nil
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, q := range e.queues {
-		if q.ID == r.ID { // only its priority can be another
-			q.Priority = r.Priority
-			return nil
-		}
+	known := slices.IndexFunc(e.queues, func(q *source) bool { return q.ID == r.ID })
+	if known >= 0 && e.queues[known].Created.Equal(r.Created) { // only its priority can be another
+		e.queues[known].Priority = r.Priority
+		e.mu.Unlock()
+		return nil
 	}
+	e.mu.Unlock()
+	if known >= 0 { // it was lost, and has been made again
+		e.leave(r.ID, false)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	q := &source{Record: r, needs: needs, came: time.Now(), held: map[uint64]*held{}, requests: "$JS.API.CONSUMER.MSG.NEXT." + queue.WorkStream(r.ID) + "." + queue.Consumer}
 	if q.sub, err = e.conn.Subscribe(e.inbox+r.ID, func(m *nats.Msg) { e.receive(q, m) }); err != nil {
 		return err
@@ -459,6 +497,11 @@ func (e *engine) leave(id string, keep bool) {
 		e.waiting--
 	}
 	q.waiting = nil
+	for h := range e.held {
+		if h.source == q && !keep { // nothing will be confirmed any more
+			e.release(h)
+		}
+	}
 	var stopped []*relay
 	for _, p := range e.pools {
 		stopped = append(stopped, p.take(func(key relayKey) bool { return key.queue == id })...)

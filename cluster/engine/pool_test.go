@@ -63,7 +63,7 @@ func bare(t *testing.T) (e *engine, stored func() uint64) {
 		t.Fatal(err)
 	}
 	e = &engine{log: log, held: map[*held]struct{}{}, conn: dial(access.Engine)}
-	if e.courier, err = queue.NewCourier(e.conn); err != nil {
+	if e.courier, err = queue.NewCourier(e.conn, e.refused); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.courier.Close)

@@ -9,8 +9,8 @@ import (
 	"github.com/parade-go/parade/cluster/internal/queue"
 )
 
-// listen returns a channel that gets something when a client asks for a verb.
-func (e *engine) listen(verb string) (chan struct{}, error) {
+// onVerb returns a channel that gets something when a client asks for a verb.
+func (e *engine) onVerb(verb string) (chan struct{}, error) {
 	asked := make(chan struct{}, 1)
 	_, err := e.conn.Subscribe(queue.EngineVerb(e.cfg.ID, verb), func(m *nats.Msg) {
 		if !access.FromClient(m.Reply) {

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // resend is when a message without a confirmation is sent again.
@@ -23,6 +25,10 @@ type Courier struct {
 	stop  chan struct{}
 	done  sync.WaitGroup
 
+	// refused hears of a message that a stream does not store. It is sent again none the
+	// less, until it is forgotten.
+	refused func(subject string, err error)
+
 	mu      sync.Mutex
 	last    uint64
 	pending map[uint64]*letter
@@ -36,9 +42,10 @@ type letter struct {
 	sent    time.Time
 }
 
-// NewCourier returns a courier that publishes on conn.
-func NewCourier(conn *nats.Conn) (*Courier, error) {
-	c := &Courier{conn: conn, inbox: conn.NewInbox() + ".", stop: make(chan struct{}), pending: map[uint64]*letter{}}
+// NewCourier returns a courier that publishes on conn. refused is called when a stream does
+// not store what was sent on subject, and says why; [IsFull] tells whether that will last.
+func NewCourier(conn *nats.Conn, refused func(subject string, err error)) (*Courier, error) {
+	c := &Courier{conn: conn, refused: refused, inbox: conn.NewInbox() + ".", stop: make(chan struct{}), pending: map[uint64]*letter{}}
 	var err error
 	if c.sub, err = conn.Subscribe(c.inbox+"*", c.confirmed); err != nil {
 		return nil, fmt.Errorf("confirmations: %w", err)
@@ -96,25 +103,34 @@ func (c *Courier) Forget(subject string) {
 	}
 }
 
-// refused begins what a stream says that has not stored a message.
-var refused = []byte(`{"error":`)
+// refusal begins what a stream says that has not stored a message.
+var refusal = []byte(`{"error":`)
 
 func (c *Courier) confirmed(m *nats.Msg) {
 	if m.Header.Get("Status") != "" {
 		return // nobody is there yet
 	}
-	// A stream says what became of it, others answer with nothing.
-	if bytes.HasPrefix(m.Data, refused) {
-		return
-	}
 	id, err := strconv.ParseUint(m.Subject[len(c.inbox):], 10, 64)
 	if err != nil {
 		return
 	}
+	// A stream says what became of it, others answer with nothing.
+	isRefusal := bytes.HasPrefix(m.Data, refusal)
 	c.mu.Lock()
 	l := c.pending[id]
-	delete(c.pending, id)
+	if !isRefusal {
+		delete(c.pending, id)
+	}
 	c.mu.Unlock()
+	if isRefusal {
+		var reason struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		if l != nil && json.Unmarshal(m.Data, &reason) == nil && reason.Error != nil {
+			c.refused(l.subject, reason.Error)
+		}
+		return
+	}
 	if l != nil && l.done != nil {
 		l.done()
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -55,7 +56,7 @@ func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int
 			Storage: jetstream.FileStorage, Replicas: copies, Duplicates: Progress,
 		})
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return ErrTaken
+			return abandoned(ctx, js, r.Name())
 		}
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", DoneStream(r.Name()), err)
@@ -101,6 +102,36 @@ func makeValues(ctx context.Context, js jetstream.JetStream, id string, copies i
 	return settle(ctx, js, s, copies)
 }
 
+// half is how long a queue may have no record: whoever makes one gives up before.
+const half = 45 * time.Second
+
+// abandoned removes what is left of a job of that name whose maker died at it, so that
+// another try finds the name free, or says that the name is taken.
+func abandoned(ctx context.Context, js jetstream.JetStream, name string) error {
+	answers, err := js.Stream(ctx, DoneStream(name))
+	if err != nil {
+		return err
+	}
+	info := answers.CachedInfo()
+	id, _, err := Parse(strings.Join(info.Config.Subjects, " "))
+	if err != nil {
+		return ErrTaken
+	}
+	if _, err := Get(ctx, js, id); !errors.Is(err, jetstream.ErrKeyNotFound) {
+		if err == nil {
+			err = ErrTaken
+		}
+		return err
+	}
+	if age := info.TimeStamp.Sub(info.Created); age < half {
+		return fmt.Errorf("%w: somebody began to make it %v ago, and has not ended", ErrTaken, age.Round(time.Second))
+	}
+	if err := Remove(ctx, js, Record{ID: id, Job: &JobRecord{Name: name}}); err != nil {
+		return err
+	}
+	return fmt.Errorf("queue %s, which was not made wholly, had the name", id)
+}
+
 // Bucket returns a bucket, which may not be there yet while a controller starts.
 func Bucket(ctx context.Context, js jetstream.JetStream, name string) (kv jetstream.KeyValue, err error) {
 	err = Persist(ctx, 20*time.Second, func(ctx context.Context) (err error) {
@@ -124,13 +155,69 @@ func Persist(ctx context.Context, patience time.Duration, f func(context.Context
 		if errors.As(err, &final) {
 			return final.error
 		}
-		if err == nil || errors.Is(err, nats.ErrConnectionClosed) { // for good: it is not merely lost
+		if err == nil || IsFull(err) || errors.Is(err, nats.ErrConnectionClosed) { // for good: it is not merely lost
 			return err
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-all.Done():
 			return err
+		}
+	}
+}
+
+// IsFull reports whether err says that the server cannot store more: its disk is full, or
+// what it may take of it. Waiting does not mend that.
+func IsFull(err error) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode {
+	case 10002, 10023, 10028, 10047, // resources of the account or the server, memory, storage
+		10077: // the store failed
+		return true
+	}
+	return false
+}
+
+// Follow calls a function that begin returns with what a bucket has, then with nil, and then with
+// each change, until ctx ends. On a signal in again it begins anew: what a server does for a
+// watch is gone when the connection was.
+func Follow(ctx context.Context, kv jetstream.KeyValue, again <-chan struct{}, begin func() (hear func(jetstream.KeyValueEntry))) {
+	for ctx.Err() == nil {
+		follow(ctx, kv, again, begin())
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func follow(ctx context.Context, kv jetstream.KeyValue, again <-chan struct{}, hear func(jetstream.KeyValueEntry)) {
+	// A watch lasts as long as its context, and asking for one must not.
+	life, end := context.WithCancel(ctx)
+	defer end()
+	late := time.AfterFunc(3*time.Second, end)
+	watch, err := kv.WatchAll(life)
+	if err != nil {
+		return
+	}
+	defer func() { _ = watch.Stop() }()
+	if !late.Stop() {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+			return
+		case e, ok := <-watch.Updates():
+			if !ok {
+				return
+			}
+			hear(e)
 		}
 	}
 }
@@ -201,6 +288,37 @@ func Change(ctx context.Context, js jetstream.JetStream, id string, change func(
 		_, err = records.Update(ctx, id, data, entry.Revision())
 		if !errors.Is(err, jetstream.ErrKeyExists) { // or somebody was faster
 			return err
+		}
+	}
+}
+
+// Each calls f with all that a bucket has.
+func Each[T any](ctx context.Context, js jetstream.JetStream, bucket string, f func(T)) error {
+	kv, err := Bucket(ctx, js, bucket)
+	if err != nil {
+		return err
+	}
+	all, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = all.Stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case e, ok := <-all.Updates():
+			if !ok {
+				return fmt.Errorf("bucket %s: the connection was lost", bucket)
+			}
+			if e == nil {
+				return nil
+			}
+			var v T
+			if err := json.Unmarshal(e.Value(), &v); err != nil {
+				return fmt.Errorf("%s in bucket %s: %w", e.Key(), bucket, err)
+			}
+			f(v)
 		}
 	}
 }

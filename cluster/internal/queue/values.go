@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -80,6 +81,28 @@ func GetCount(ctx context.Context, js jetstream.JetStream, id string) ([]byte, e
 	return values.GetBytes(ctx, countKey)
 }
 
+// DropValues removes all large values of a job.
+func DropValues(ctx context.Context, js jetstream.JetStream, id, job string) error {
+	values, err := js.ObjectStore(ctx, Values(id))
+	if err != nil {
+		return err
+	}
+	all, err := values.List(ctx)
+	if errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, info := range all {
+		if strings.HasPrefix(info.Name, job+"-") {
+			errs = append(errs, values.Delete(ctx, info.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // IsGone reports whether err says that a value, or its queue, has been removed.
 func IsGone(err error) bool {
 	return errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
@@ -96,7 +119,10 @@ func putProgram(ctx context.Context, js jetstream.JetStream, hash string) error 
 	if err != nil {
 		return err
 	}
-	if _, err := programs.GetInfo(ctx, hash); err == nil {
+	if info, err := programs.GetInfo(ctx, hash); err == nil {
+		if time.Since(info.ModTime) > usedAnew { // for Sweep
+			_ = programs.UpdateMeta(ctx, hash, info.ObjectMeta)
+		}
 		return nil
 	}
 	f, err := program.Open()
