@@ -385,10 +385,11 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeft: of a call that was cancelled no large value stays.
+// TestNothingIsLeft: of a call that has ended no large value stays, neither one that an
+// engine has put there before nor one that it announces later.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	_, conn := within(t, controller.Config{}, 2)
+	c, conn := within(t, controller.Config{}, 2)
 	client := enter(t, conn, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -398,29 +399,55 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := parade.Map(ctx, client.LoadBalanced(), late, inputs, parade.BatchSize(2))
+		_, err := parade.Map(ctx, client.LoadBalanced(), late, inputs)
 		done <- err
 	}()
 	for len(sessions(t, conn)) == 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
 	time.Sleep(500 * time.Millisecond)
+	js := store(t, conn)
+	id, value := sessions(t, conn)[0], make([]byte, 400<<10)
+	put := func(job string) {
+		t.Helper()
+		if err := queue.PutValue(t.Context(), js, id, job, queue.HashOf(value), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	values, err := js.ObjectStore(t.Context(), queue.Values(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := func(when string) {
+		t.Helper()
+		for until := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			left, err := values.List(t.Context())
+			if errors.Is(err, jetstream.ErrNoObjectsFound) || err == nil && len(left) == 0 {
+				return
+			}
+			if time.Now().After(until) {
+				t.Fatalf("%s: %d values are left, %v", when, len(left), err)
+			}
+		}
+	}
+	put("1")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	values, err := store(t, conn).ObjectStore(t.Context(), queue.Values(sessions(t, conn)[0]))
+	empty("at the end")
+	put("99") // of a call that has ended long ago
+	own, err := cluster.Load(c.File(cluster.RoleEngine))
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // what engines were at is there now
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		left, err := values.List(t.Context())
-		if errors.Is(err, jetstream.ErrNoObjectsFound) || len(left) == 0 {
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatalf("%d values are left, %v", len(left), err)
-		}
+	nc, err := own.Dial("parade test")
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer nc.Close()
+	if err := nc.PublishRequest(queue.Done(id, "99"), nc.NewInbox(), queue.AppendAnswerHash(nil, queue.HashOf(value))); err != nil {
+		t.Fatal(err)
+	}
+	empty("afterwards")
 }

@@ -188,6 +188,7 @@ func keep(ctx context.Context, conn *nats.Conn, replicas int, grace time.Duratio
 	life, cancel := context.WithCancel(context.Background())
 	k.cancel = cancel
 	k.done.Go(func() { k.housekeep(life) })
+	k.done.Go(func() { k.sweep(life) })
 	return k, nil
 }
 
@@ -241,7 +242,7 @@ func (k *Keeper) housekeep(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := k.sweep(round, missing)
+		err := k.depart(round, missing)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			k.log.Debug("the queues of clients that are gone could not be looked for", "error", err)
@@ -249,7 +250,8 @@ func (k *Keeper) housekeep(ctx context.Context) {
 	}
 }
 
-func (k *Keeper) sweep(ctx context.Context, missing map[string]time.Time) error {
+// depart removes the queues of clients that have been missing for long.
+func (k *Keeper) depart(ctx context.Context, missing map[string]time.Time) error {
 	records, err := keys(ctx, k.js, queue.Records)
 	if err != nil || len(records) == 0 {
 		return err

@@ -103,7 +103,7 @@ func makeValues(ctx context.Context, js jetstream.JetStream, id string, copies i
 }
 
 // half is how long a queue may have no record: whoever makes one gives up before.
-const half = 45 * time.Second
+var half = 45 * time.Second // a variable for tests
 
 // abandoned removes what is left of a job of that name whose maker died at it, so that
 // another try finds the name free, or says that the name is taken.
