@@ -308,7 +308,8 @@ func TestOneFetch(t *testing.T) {
 	if err != nil || len(out[0]) != size {
 		t.Fatalf("%v", err)
 	}
-	if n := w.back.Load() - before; n > size*3/2 {
+	time.Sleep(3 * time.Second) // what else was asked for comes behind it
+	if n := w.back.Load() - before; n > size*5/4 {
 		t.Errorf("%d bytes came for an answer of %d", n, size)
 	}
 }

@@ -339,6 +339,7 @@ func permissions(role string) *server.Permissions {
 	}
 	records, engines := watch(queue.Records), watch(queue.Engines)
 	allow := append([]string{"$JS.API.INFO", "$JS.FC.>"}, append(records, engines...)...)
+	const chunks, meta = "$O.*.C.*", "$O.*.M.*" // of large values and programs
 	switch role {
 	case access.Client:
 		allow = append(allow,
@@ -349,12 +350,12 @@ func permissions(role string) *server.Permissions {
 		p.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute} // confirms answers
 	case access.Engine:
 		allow = append(allow,
-			"$JS.API.CONSUMER.MSG.NEXT.*."+queue.Consumer, "$JS.ACK.>",
-			queue.Rest("*", "*"), queue.Done("*", "*"), "$KV."+queue.Engines+".>",
-			// to read and write large values
-			"$JS.API.STREAM.INFO.*", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.MSG.GET.*", "$JS.API.STREAM.PURGE.*", "$JS.API.DIRECT.GET.>",
-			"$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.DELETE.*.*", "$O.>")
-		p.Publish.Deny = []string{"$O." + queue.Programs + ".>", "$JS.API.STREAM.PURGE.OBJ_" + queue.Programs, "$JS.API.STREAM.PURGE.KV_" + queue.Records}
+			"$JS.API.CONSUMER.MSG.NEXT.*."+queue.Consumer, "$JS.ACK.*."+queue.Consumer+".>",
+			queue.Rest("*", "*"), queue.Done("*", "*"), "$KV."+queue.Engines+".*",
+			// to read and write large values, and nothing else of a stream
+			"$JS.API.STREAM.INFO.*", "$JS.API.DIRECT.GET.*."+meta, "$JS.API.CONSUMER.CREATE.*.*."+chunks,
+			"$JS.API.CONSUMER.DELETE.*.*", chunks, meta)
+		p.Publish.Deny = []string{"$O." + queue.Programs + ".>", "$JS.API.CONSUMER.DELETE.*." + queue.Consumer}
 		p.Subscribe.Allow = append(p.Subscribe.Allow, queue.Over("*"), "parade.engine.>")
 		p.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
 	case access.Observer:

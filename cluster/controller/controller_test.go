@@ -216,6 +216,54 @@ func TestRolesMayNot(t *testing.T) {
 		{cluster.RoleEngine, "remove a queue", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
 			return js.DeleteStream(ctx, queue.WorkStream("q"))
 		}},
+		{cluster.RoleEngine, "empty a queue", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			s, err := js.Stream(ctx, queue.WorkStream("q"))
+			if err == nil {
+				err = s.Purge(ctx)
+			}
+			return err
+		}},
+		{cluster.RoleEngine, "remove the results of a job", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			s, err := js.Stream(ctx, queue.DoneStream("q"))
+			if err == nil {
+				err = s.DeleteMsg(ctx, 1)
+			}
+			return err
+		}},
+		{cluster.RoleEngine, "read the results of a job", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			s, err := js.Stream(ctx, queue.DoneStream("q"))
+			if err == nil {
+				_, err = s.GetMsg(ctx, 1)
+			}
+			return err
+		}},
+		{cluster.RoleEngine, "follow the results of a job", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			_, err := js.CreateConsumer(ctx, queue.DoneStream("q"), jetstream.ConsumerConfig{})
+			return err
+		}},
+		{cluster.RoleEngine, "follow the parcels of a queue", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			_, err := js.CreateConsumer(ctx, queue.WorkStream("q"), jetstream.ConsumerConfig{FilterSubject: queue.Work("q", "*")})
+			return err
+		}},
+		{cluster.RoleEngine, "keep the others from a queue", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+			return js.DeleteConsumer(ctx, queue.WorkStream("q"), queue.Consumer)
+		}},
+		{cluster.RoleEngine, "read answers as they pass", func(ctx context.Context, nc *nats.Conn, _ jetstream.JetStream) error {
+			s, err := nc.SubscribeSync("parade.done.>")
+			if err != nil {
+				return err
+			}
+			_, err = s.NextMsgWithContext(ctx)
+			return err
+		}},
+		{cluster.RoleEngine, "end another engine", func(ctx context.Context, nc *nats.Conn, _ jetstream.JetStream) error {
+			_, err := nc.RequestWithContext(ctx, queue.EngineVerb("e", queue.Stop), nil)
+			return err
+		}},
+		{cluster.RoleEngine, "end a job", func(ctx context.Context, nc *nats.Conn, _ jetstream.JetStream) error {
+			_, err := nc.RequestWithContext(ctx, queue.Over("q"), make([]byte, 8))
+			return err
+		}},
 		{cluster.RoleObserver, "publish a parcel", func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
 			_, err := js.Publish(ctx, queue.Work("q", "1"), nil)
 			return err
@@ -303,6 +351,30 @@ func TestRolesMayNot(t *testing.T) {
 				t.Error("it failed, but not for want of permission")
 			}
 		})
+	}
+	// An engine does what it is for: large values come and go.
+	_, engine := dial(t, load(t, c, cluster.RoleEngine))
+	value := make([]byte, 300<<10)
+	for range 2 { // the second finds it there
+		if err := queue.PutValue(t.Context(), engine, "q", "1", queue.HashOf(value), value); err != nil {
+			t.Errorf("an engine cannot store a value: %v", err)
+		}
+	}
+	if _, err := queue.GetValue(t.Context(), engine, "q", "1", queue.HashOf(value)); err != nil {
+		t.Errorf("an engine cannot read a value: %v", err)
+	}
+	programs, err := client.ObjectStore(t.Context(), queue.Programs)
+	if err == nil {
+		_, err = programs.PutBytes(t.Context(), "ours", value)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if programs, err = engine.ObjectStore(t.Context(), queue.Programs); err == nil {
+		_, err = programs.GetBytes(t.Context(), "ours")
+	}
+	if err != nil {
+		t.Errorf("an engine cannot read a program: %v", err)
 	}
 	// And an observer does see what there is.
 	_, observer := dial(t, load(t, c, cluster.RoleObserver))

@@ -30,6 +30,10 @@ func PutValue(ctx context.Context, js jetstream.JetStream, id, job string, h Has
 	if err != nil {
 		return err
 	}
+	// To put it again would remove the first one's chunks, which an engine may not.
+	if info, err := values.GetInfo(ctx, valueKey(job, h)); err == nil && info.Size == uint64(len(value)) {
+		return nil
+	}
 	_, err = values.PutBytes(ctx, valueKey(job, h), value)
 	return err
 }
