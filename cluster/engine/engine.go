@@ -299,11 +299,8 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("engine: the bucket of engines: %w", err)
 	}
-	// A server that starts again makes this bucket anew, as it is in memory.
-	if status, err := states.Status(ctx); err == nil {
-		if bucket, ok := status.(*jetstream.KeyValueBucketStatus); ok {
-			e.breaks = []time.Time{bucket.StreamInfo().Created}
-		}
+	if at, known := started(ctx, states); known {
+		e.breaks = []time.Time{at}
 	}
 	e.work.Go(func() { queue.Follow(e.ctx, records, e.again, e.listen) })
 	e.work.Go(func() { e.beat(states) })
@@ -337,6 +334,19 @@ func (e *engine) run(ctx context.Context) (err error) {
 	e.close()
 	e.work.Wait()
 	return err
+}
+
+// started is when the controller did, which makes this bucket anew, as it is in memory.
+func started(ctx context.Context, states jetstream.KeyValue) (at time.Time, known bool) {
+	status, err := states.Status(ctx)
+	if err != nil {
+		return at, false
+	}
+	bucket, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return at, false
+	}
+	return bucket.StreamInfo().Created, true
 }
 
 // await ends the engine when the controller stays away.

@@ -4,10 +4,14 @@ package engine
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/parade-go/parade/cluster/controller"
+	"github.com/parade-go/parade/cluster/internal/access"
 	"github.com/parade-go/parade/cluster/internal/queue"
 )
 
@@ -65,6 +69,44 @@ func TestLosses(t *testing.T) {
 		}
 		if n := e.losses(meta); n != test.want {
 			t.Errorf("%s: %d losses, want %d", name, n, test.want)
+		}
+	}
+}
+
+// TestStarted: an engine that starts after the controller did again knows of it, so that
+// what this delivered once more is not counted as a loss.
+func TestStarted(t *testing.T) {
+	t.Parallel()
+	cfg := controller.Config{Name: "lab", Folder: t.TempDir(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	for range 2 {
+		before := time.Now()
+		c, err := controller.Start(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		conn, err := access.Load(c.File(access.Engine))
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc, err := conn.Dial("parade test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		js, err := queue.JetStream(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states, err := queue.Bucket(t.Context(), js, queue.Engines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, known := started(t.Context(), states); !known || at.Before(before) || at.After(time.Now()) {
+			t.Errorf("it started at %v, and the engine says %v", before, at)
+		}
+		nc.Close()
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
