@@ -5,6 +5,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -72,8 +73,17 @@ func TestAsked(t *testing.T) {
 	if err := client.WaitForEngines(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	f := parade.Go(t.Context(), client.LoadBalanced(), nap, 300)
-	time.Sleep(150 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	dir := t.TempDir()
+	f := parade.Go(ctx, client.LoadBalanced(), beside, room{dir, 300})
+	for begun := 0; begun == 0; time.Sleep(5 * time.Millisecond) { // or the engine would leave it to others
+		all, err := os.ReadDir(dir)
+		if err != nil || ctx.Err() != nil {
+			t.Fatalf("it has not begun: %v, %v", err, ctx.Err())
+		}
+		begun = len(all)
+	}
 	clients, err := cluster.Load(c.File(cluster.RoleClient))
 	if err != nil {
 		t.Fatal(err)
@@ -81,8 +91,8 @@ func TestAsked(t *testing.T) {
 	if err := cluster.StopEngines(t.Context(), clients, "one"); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := f.Wait(t.Context()); v != 300 || err != nil {
-		t.Errorf("the task that ran gave %d, %v", v, err)
+	if n, err := f.Wait(ctx); n != 1 || err != nil {
+		t.Errorf("the task that ran gave %d, %v", n, err)
 	}
 	select {
 	case err := <-ended:
