@@ -381,7 +381,7 @@ func TestFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = parade.Map(ctx, client.LoadBalanced(), slowSquare, make([]int, 500), parade.BatchSize(1))
-	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "maximum messages exceeded") {
+	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "disk is full") || !strings.Contains(err.Error(), "maximum messages exceeded") {
 		t.Errorf("it says %v", err)
 	}
 }

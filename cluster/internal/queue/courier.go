@@ -127,7 +127,7 @@ func (c *Courier) confirmed(m *nats.Msg) {
 			Error *jetstream.APIError `json:"error"`
 		}
 		if l != nil && json.Unmarshal(m.Data, &reason) == nil && reason.Error != nil {
-			c.refused(l.subject, reason.Error)
+			c.refused(l.subject, full(reason.Error))
 		}
 		return
 	}

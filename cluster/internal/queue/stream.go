@@ -156,7 +156,7 @@ func Persist(ctx context.Context, patience time.Duration, f func(context.Context
 			return final.error
 		}
 		if err == nil || IsFull(err) || errors.Is(err, nats.ErrConnectionClosed) { // for good: it is not merely lost
-			return err
+			return full(err)
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -179,6 +179,14 @@ func IsFull(err error) bool {
 		return true
 	}
 	return false
+}
+
+// full adds what an error of IsFull means.
+func full(err error) error {
+	if IsFull(err) {
+		return fmt.Errorf("the controller's disk is full, or what it may take of it: %w", err)
+	}
+	return err
 }
 
 // Follow calls a function that begin returns with what a bucket has, then with nil, and then with

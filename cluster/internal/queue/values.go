@@ -35,7 +35,7 @@ func PutValue(ctx context.Context, js jetstream.JetStream, id, job string, h Has
 		return nil
 	}
 	_, err = values.PutBytes(ctx, valueKey(job, h), value)
-	return err
+	return full(err)
 }
 
 // GetValue returns a large value of a job.
