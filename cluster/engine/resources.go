@@ -7,7 +7,7 @@ import (
 
 // keepFor is how long resources that are there are kept for a queue whose parcels seem to
 // have gone elsewhere.
-const keepFor = 500 * time.Millisecond
+const keepFor = time.Second
 
 // occupy gives a parcel a slot and what it requires. It is called with the engine locked.
 func (e *engine) occupy(h *held) {
