@@ -264,9 +264,12 @@ func (c *Client) watch() {
 		c.count()
 		c.mu.Lock()
 		quiet := len(c.calls) > 0 && c.conn.IsConnected() && time.Since(c.heard) > silence
+		if quiet {
+			c.heard = time.Now()
+		}
 		c.mu.Unlock()
 		if quiet {
-			c.restore()
+			c.background(c.restore)
 		}
 	}
 }
@@ -471,15 +474,18 @@ func (c *Client) Close() error {
 		<-call.left
 	}
 	var err error
-	c.making <- struct{}{}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	for _, s := range c.sessions {
-		if c.conn.IsConnected() {
-			err = errors.Join(err, queue.Remove(ctx, c.js, queue.Record{ID: s.id}))
+	select {
+	case c.making <- struct{}{}:
+		for _, s := range c.sessions {
+			if c.conn.IsConnected() {
+				err = errors.Join(err, queue.Remove(ctx, c.js, queue.Record{ID: s.id}))
+			}
 		}
+		<-c.making
+	case <-ctx.Done(): // a queue is being made, for long; the controller removes it
 	}
 	cancel()
-	<-c.making
 	c.stop()
 	c.courier.Close()
 	c.work.Wait()
