@@ -58,6 +58,7 @@ type Client struct {
 	storing  map[string]*parade.Post // jobs on their way, by queue
 	fetching map[string]bool         // large answers, by key
 	heard    time.Time               // the last answer, or the last look at the sessions
+	warned   time.Time               // that a stream does not store
 }
 
 type seen struct {

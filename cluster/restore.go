@@ -175,5 +175,13 @@ func (c *Client) refused(subject string, err error) {
 		post.Stop(err)
 		return
 	}
-	slog.Warn("parcels are sent again", "cluster", c.name, "error", err)
+	c.mu.Lock()
+	late := time.Since(c.warned) > silence
+	if late {
+		c.warned = time.Now()
+	}
+	c.mu.Unlock()
+	if late {
+		slog.Warn("parcels are sent again", "cluster", c.name, "error", err)
+	}
 }

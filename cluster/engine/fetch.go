@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,7 +22,7 @@ var errWrongProgram = errors.New("the program is not what its record says")
 // fetch returns the path of a client's program on this machine. It comes from the
 // cache, or the client's own file if that is here, or the cluster's store.
 func (e *engine) fetch(p queue.Program) (string, error) {
-	if len(p.Hash) != 2*sha256.Size || strings.Trim(p.Hash, "0123456789abcdef") != "" {
+	if !isHash(p.Hash) {
 		return "", fmt.Errorf("%w: its hash is %q", errWrongProgram, p.Hash)
 	}
 	path := filepath.Join(e.cfg.Cache, p.Hash)

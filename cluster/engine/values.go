@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parade-go/parade/cluster/internal/queue"
@@ -45,7 +47,7 @@ func prune(folder string, l limits) error {
 	var all []file
 	var total int64
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || !d.Type().IsRegular() || !ours(d.Name()) {
 			return nil // others may be removing it
 		}
 		if info, err := d.Info(); err == nil {
@@ -71,6 +73,16 @@ func prune(folder string, l limits) error {
 		}
 	}
 	return err
+}
+
+// ours reports whether engines made a file of that name: those of shared folders are called
+// by their SHA-256.
+func ours(name string) bool {
+	return strings.HasPrefix(name, incoming) || isHash(strings.TrimSuffix(name, lockSuffix))
+}
+
+func isHash(name string) bool {
+	return len(name) == 2*sha256.Size && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 // ownFolder makes a folder that nobody else can write to. Below the folder for temporary
@@ -165,7 +177,7 @@ func lockValue(dir, path string) (lock *os.File, taken bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, false, err
 	}
-	if lock, err = os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	if lock, err = os.OpenFile(path+lockSuffix, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return nil, false, err
 	}
 	if taken, err = journal.Lock(lock); taken || err != nil {
@@ -192,6 +204,9 @@ func keepValue(path string, data []byte) error {
 
 // incoming begins the names of files that are not whole yet.
 const incoming = ".incoming-"
+
+// lockSuffix ends the name of the file that is locked while a value is fetched.
+const lockSuffix = ".lock"
 
 // dropValues removes the values of a queue that has been removed. Those of a client are
 // with one of its sessions, which need not be one that this engine has had.
