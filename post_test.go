@@ -17,6 +17,7 @@ type mail struct {
 	pools [2]*pool
 	limit int // parcels out at a time
 	twice float64
+	loses float64 // parcels, which are sent again
 }
 
 func (m *mail) Info() parade.Info { return m.pools[0].Info() }
@@ -90,7 +91,17 @@ func (m *mail) Run(_ context.Context, j *parade.Job) error {
 			if next == nil {
 				break
 			}
-			send(next.Data)
+			if rand.Float64() >= m.loses {
+				send(next.Data)
+				continue
+			}
+			// It was the queue that was lost, with all that was in it.
+			if err := p.Again(func(again *parade.Posted) error {
+				send(again.Data)
+				return nil
+			}); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-awake:
@@ -127,11 +138,12 @@ func TestPost(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				s := drawScenario(t, tc.cuts, tc.kills, false)
 				limit, twice := rapid.IntRange(1, 20).Draw(t, "parcels out"), rapid.Float64Range(0, 1).Draw(t, "twice")
+				loses := rapid.Float64Range(0, 0.3).Draw(t, "loses")
 				if tc.kills {
-					twice = 0 // both would count against the input
+					twice, loses = 0, 0 // both would count against the input
 				}
 				finish(t, func(ctx context.Context) {
-					m := &mail{pools: [2]*pool{s.open(), s.open()}, limit: limit, twice: twice}
+					m := &mail{pools: [2]*pool{s.open(), s.open()}, limit: limit, twice: twice, loses: loses}
 					defer m.Close()
 					var r parade.Report
 					out, err := parade.Map(ctx, m, obey, s.orders, append(s.options(), parade.WithReport(&r))...)
