@@ -54,7 +54,7 @@ type Config struct {
 	// Cache is the folder for programs; "" is the user's own place for it.
 	Cache string
 	// Values is the folder in which the engines of this user on this machine share large
-	// values; "" is one below the machine's folder for temporary files.
+	// values; "" is one below Cache, or without that below the folder for temporary files.
 	Values string
 	// Grace is how long the engine waits for a controller that is gone, 0 is 10 minutes.
 	Grace time.Duration
@@ -213,6 +213,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Values == "" && cfg.Cache != "" {
+		cfg.Values = filepath.Join(cfg.Cache, "values")
 	}
 	if cfg.Cache == "" {
 		dir, err := os.UserCacheDir()
