@@ -15,8 +15,8 @@ import (
 	"github.com/parade-go/parade/internal/wire"
 )
 
-// ErrNoValue: a task asked for a value by a name that its call has not, or as another
-// type than it has.
+// ErrNoValue says that a task asked for a value by a name that its call has not, or as
+// another type than it has.
 var ErrNoValue = errors.New("no such value")
 
 // With makes a value visible to the tasks of a call, under a name:

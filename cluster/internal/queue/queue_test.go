@@ -16,6 +16,10 @@ func Example() {
 }
 
 func TestMessage(t *testing.T) {
+	values := []queue.Value{
+		{Name: "mask", Type: "[]bool", Shape: 1 << 63, Job: queue.Pushed, Hash: queue.HashOf([]byte("a")), Size: 1 << 40},
+		{Name: "", Type: "", Job: "17", Hash: queue.HashOf([]byte("b"))},
+	}
 	t.Parallel()
 	h := queue.HashOf([]byte("large"))
 	for _, tc := range []struct {
@@ -27,6 +31,8 @@ func TestMessage(t *testing.T) {
 		{"bound", queue.Message{Head: []byte("head"), Bound: []byte("bound"), Parcel: []byte("parcel")}},
 		{"bound to nothing", queue.Message{Head: []byte("head"), Bound: []byte{}, Parcel: []byte("parcel")}},
 		{"bound elsewhere", queue.Message{Head: []byte("head"), BoundHash: &h, Parcel: []byte("parcel")}},
+		{"values", queue.Message{Head: []byte("head"), Home: "home", Values: values, Parcel: []byte("parcel")}},
+		{"results that stay", queue.Message{Head: []byte("head"), Home: "home", Keep: true, Bound: []byte("b"), Values: values[:1], Parcel: []byte("parcel")}},
 		{"all elsewhere", queue.Message{Head: make([]byte, 5000), BoundHash: &h, ParcelHash: &h}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -157,6 +163,7 @@ func TestValid(t *testing.T) {
 }
 
 func FuzzMessage(f *testing.F) {
+	f.Add(queue.Message{Head: []byte("head"), Home: "home", Keep: true, Values: []queue.Value{{Name: "mask", Type: "[]bool", Job: "0"}}, Parcel: []byte("parcel")}.AppendTo(nil))
 	f.Add(queue.Message{Head: []byte("head"), Bound: []byte("b"), Parcel: []byte("parcel")}.AppendTo(nil))
 	f.Add([]byte{1, 7, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
