@@ -22,7 +22,7 @@ import (
 
 // TestTaskInfo: a task tells its engine, and what it printed comes along.
 func TestTaskInfo(t *testing.T) {
-	_, _, client := stage(t, 2)
+	ctl, _, client := stage(t, 2)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	a := cluster.ApplyAsync(ctx, client.Direct(), shout, 3, parade.CaptureOutput(), parade.CollectErrors())
@@ -58,6 +58,26 @@ func TestTaskInfo(t *testing.T) {
 	}))
 	if err != nil || slices.Min(seen) != 1 || slices.Max(seen) != 1 {
 		t.Errorf("told of tasks between %d and %d times, %v", slices.Min(seen), slices.Max(seen), err)
+	}
+	// A job keeps what is known of its tasks for those who attach to it.
+	var told []parade.TaskInfo
+	keep := parade.OnTask(func(info parade.TaskInfo) { told = append(told, info) })
+	if err := cluster.Submit(ctx, client, "told", shout, []int{7, 8}, []parade.Option{keep, parade.CaptureOutput(), parade.BatchSize(1)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.Attach(ctx, client, "told", shout, keep); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(told, func(a, b parade.TaskInfo) int { return a.Index - b.Index })
+	if len(told) != 2 || told[0].Stdout.Text != "out 7\n" || told[1].Stdout.Text != "out 8\n" || told[0].Engine == "" {
+		t.Errorf("of a job's tasks is known %+v", told)
+	}
+	conn, err := cluster.Load(filepath.Join(ctl.folder, "client.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if jobs, err := cluster.Jobs(ctx, conn); err != nil || len(jobs) != 1 || jobs[0].Done != 2 {
+		t.Errorf("the jobs are %+v, %v", jobs, err)
 	}
 	if _, err := cluster.ApplyAsync(ctx, client.LoadBalanced(), shout, 3).Wait(ctx); err == nil {
 		t.Error("ApplyAsync takes a load-balanced view")
