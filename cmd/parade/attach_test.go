@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,5 +82,23 @@ func TestAttachToFunctions(t *testing.T) {
 	l.run(t, 0, "attach", "pairs", "--cluster", "lab")
 	if out, _ := l.run(t, 0, "results", "pairs", "--cluster", "lab"); !strings.HasPrefix(out, "task 0: done: ") || !strings.HasSuffix(out, " B of main.pair\n") {
 		t.Errorf("results prints %q", out)
+	}
+}
+
+// TestLongCommandLine: a cluster takes inputs that fill a command line.
+func TestLongCommandLine(t *testing.T) {
+	l := newJobLab(t)
+	inputs := make([]string, 15_000)
+	for i := range inputs {
+		inputs[i] = strings.Repeat("x", 95) + strconv.Itoa(i)
+	}
+	run := append([]string{"run", "--on", "cluster:lab", "-k", "-n", "1000", "echo", ":::"}, inputs...)
+	want, _ := l.run(t, 0, run...)
+	if n := len(strings.Fields(want)); n != len(inputs) {
+		t.Errorf("%d inputs came out, want %d", n, len(inputs))
+	}
+	l.run(t, 0, append([]string{"run", "--detach", "--job", "long"}, run[1:]...)...)
+	if got, _ := l.run(t, 0, "attach", "long", "--cluster", "lab"); got != want {
+		t.Errorf("attach prints %d bytes, want %d", len(got), len(want))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -98,12 +99,21 @@ func mpiWorkers(arg string) int {
 }
 
 func openExecutor(ctx context.Context, spec string) (parade.Executor, error) {
+	if kind, _, _ := strings.Cut(spec, ":"); kind == clusterKind {
+		forgetArguments()
+	}
 	ex, err := parade.Open(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("executor %s: %w", spec, err)
 	}
 	return ex, nil
 }
+
+// forgetArguments keeps the command line from a cluster. The engines' children come to
+// parade.Serve with any. Without it a long list of inputs cannot be too much for the record
+// of this program, observers do not see what --env sets, and engines have no children to
+// start for the next command.
+func forgetArguments() { os.Args = os.Args[:min(1, len(os.Args))] }
 
 // openExecutors opens all of them, or none. Those in specs that this system does
 // not have are left out and returned when optional is set.

@@ -87,6 +87,7 @@ func (o *runOptions) submit(ctx context.Context, p runPlan) error {
 	if err != nil {
 		return fmt.Errorf("executor %s: %w", o.on, err)
 	}
+	forgetArguments()
 	client, err := cluster.Connect(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("executor %s: %w", o.on, err)
