@@ -96,7 +96,7 @@ func (o *runOptions) submit(ctx context.Context, p runPlan) error {
 	for tries := 0; ; tries++ {
 		name := cmp.Or(o.job, madeUpName())
 		err := cluster.Submit(ctx, client, name, parade.Bind(command.Run, p.spec), inputs, []parade.Option{parade.BatchSize(1)},
-			cluster.Meta(meta), cluster.Priority(o.priority), cluster.MaxRunning(o.maxRunning))
+			cluster.Meta(meta), cluster.Priority(o.priority), cluster.MaxRunning(o.maxRunning), cluster.Require(o.requires...))
 		if errors.Is(err, cluster.ErrJobExists) && o.job == "" && tries < 10 {
 			continue
 		}
