@@ -556,12 +556,17 @@ func stopCluster(ctx context.Context, name string, s cluster.Status) error {
 	// The controller ends whatever the engines did: without it they end, too.
 	ctx, cancel = context.WithTimeout(ctx, startPatience)
 	defer cancel()
+	here, err := controller.Running(folder)
+	if err != nil {
+		return errors.Join(stays, err)
+	}
+	here = here || conn.Site()
 	if err := cluster.StopController(ctx, conn); err != nil && !(conn.Site() && errors.Is(err, cluster.ErrNobody)) {
 		return errors.Join(stays, err)
 	}
 	w.close()
 	for {
-		if conn.Site() { // its servers stay
+		if here { // it has the folder locked until its end; servers of a site stay
 			if running, err := controller.Running(folder); err != nil || !running {
 				return errors.Join(stays, err)
 			}
