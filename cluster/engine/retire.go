@@ -31,10 +31,7 @@ func (e *engine) retire(ctx context.Context, stop <-chan struct{}) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		e.mu.Lock()
-		left := len(e.held)
-		e.mu.Unlock()
-		if left == 0 {
+		if !e.has() {
 			return
 		}
 		select {
@@ -49,6 +46,19 @@ func (e *engine) retire(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
+// has reports whether there are parcels here. Those of a queue that was removed do not count: nobody
+// waits for them.
+func (e *engine) has() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for h := range e.held {
+		if !h.source.gone {
+			return true
+		}
+	}
+	return false
+}
+
 // idle asks for the engine's end when it had nothing to do for so long.
 func (e *engine) idle(retire chan<- struct{}) {
 	tick := time.NewTicker(min(e.cfg.Idle/4+time.Millisecond, time.Second))
@@ -59,8 +69,9 @@ func (e *engine) idle(retire chan<- struct{}) {
 		case <-e.ctx.Done():
 			return
 		case now := <-tick.C:
+			has := e.has()
 			e.mu.Lock()
-			busy := len(e.held) > 0 || e.done+e.failed != did
+			busy := has || e.done+e.failed != did
 			did = e.done + e.failed
 			e.mu.Unlock()
 			if busy {

@@ -232,17 +232,11 @@ func (g *grounds) look(ctx context.Context, d *demand) (sight, error) {
 	}
 	jobs := 0
 	for _, l := range all {
-		here := 0
-		for _, e := range now.Engines {
-			if l.has(e) {
-				here++
-			}
-		}
-		if here > 0 {
+		if slices.ContainsFunc(now.Engines, l.has) {
 			g.arrived[l.key()] = true
 		}
-		if g.known[l.key()] != launch.Vanished {
-			jobs += max(0, max(1, l.Engines)-here)
+		if g.known[l.key()] != launch.Vanished && !g.arrived[l.key()] {
+			jobs += max(1, l.Engines)
 		}
 	}
 	s.coming += jobs

@@ -19,6 +19,7 @@ import (
 	"github.com/parade-go/parade/internal/host"
 	"github.com/parade-go/parade/internal/journal"
 	"github.com/parade-go/parade/internal/program"
+	"github.com/parade-go/parade/mpi"
 )
 
 // engines says how engines of a cluster are started. It is noted in the cluster's folder, for
@@ -137,7 +138,7 @@ func (s *starter) start(ctx context.Context, n int, note func(started)) error {
 		if n == 0 {
 			return nil
 		}
-		one, err := s.mpi(n)
+		one, err := s.ranks(n)
 		if err == nil {
 			note(one)
 		}
@@ -221,8 +222,8 @@ func (s *starter) prepareSSH() error {
 // mpiLauncher starts engines as the ranks of an MPI program, which they are not.
 const mpiLauncher = "mpi"
 
-// mpi starts n engines by one mpiexec.
-func (s *starter) mpi(n int) (started, error) {
+// ranks starts n engines by one mpiexec.
+func (s *starter) ranks(n int) (started, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return started{}, err
@@ -230,7 +231,8 @@ func (s *starter) mpi(n int) (started, error) {
 	id := strconv.FormatInt(time.Now().UnixNano(), 36)
 	argv := []string{"mpiexec", "-n", strconv.Itoa(n)}
 	argv = append(argv, s.Options...)
-	argv = append(argv, self, "cluster", "engine", "--connection", filepath.Join(s.folder, cluster.RoleEngine+".json"),
+	// On other nodes, too, neither engines nor their children are to take themselves for ranks.
+	argv = append(argv, "env", mpi.EnvSwitch+"=off", self, "cluster", "engine", "--connection", filepath.Join(s.folder, cluster.RoleEngine+".json"),
 		"--batch", mpiLauncher+" "+id, "--slots", strconv.Itoa(max(1, s.Slots)))
 	d, err := detachProgram(filepath.Join(s.folder, "engine-mpi-"+id+".log"), append(argv, s.Arguments...))
 	if err != nil {

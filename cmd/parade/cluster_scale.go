@@ -93,7 +93,7 @@ func runClusterScale(ctx context.Context, name string, n int, stdout, stderr io.
 			parts = append(parts, plural(cancelled, "job")+" cancelled")
 		}
 		if retired > 0 {
-			parts = append(parts, plural(retired, "engine")+" end after what they run")
+			parts = append(parts, plural(retired, "engine")+" to end after what runs")
 		}
 		out.printf("cluster %s: %s, %d stay\n", name, strings.Join(parts, ", "), n)
 	default:
@@ -117,8 +117,7 @@ func reduce(ctx context.Context, name, folder string, n int, now cluster.Status,
 	}
 	var queued []launched
 	for i := len(jobs) - 1; i >= 0 && n > 0; i-- { // the newest first
-		// One of several engines that have not all come is left alone.
-		if jobs[i].coming == 0 || jobs[i].coming > n || len(jobs[i].Engines) > 0 {
+		if jobs[i].coming == 0 || jobs[i].coming > n {
 			continue
 		}
 		for _, l := range all {

@@ -268,18 +268,27 @@ func (s *starter) bring(ctx context.Context, n int, now cluster.Status, w *watch
 		}
 		return now, err
 	}
-	if s.Launcher != localLauncher {
-		return now, nil
-	}
 	for i, one := range here {
+		if one.process == nil {
+			continue
+		}
 		// Each has its time: on a busy machine a hundred take longer than one.
 		waiting, cancel := context.WithTimeoutCause(ctx, startPatience, fmt.Errorf("it did not come within %v", startPatience))
+		there := func() bool {
+			n := 0
+			for _, e := range now.Engines {
+				if one.has(e) {
+					n++
+				}
+			}
+			return n >= one.Engines
+		}
 		err := one.process.until(waiting, func() bool {
 			var err error
-			if !slices.ContainsFunc(now.Engines, one.has) {
+			if !there() {
 				now, err = w.look(waiting)
 			}
-			return err == nil && slices.ContainsFunc(now.Engines, one.has)
+			return err == nil && there()
 		})
 		cancel()
 		if err != nil {
@@ -328,8 +337,8 @@ func batchJobs(ctx context.Context, name string, s cluster.Status) (jobs []batch
 				j.Engines = append(j.Engines, e.ID)
 			}
 		}
-		if j.State != string(launch.Vanished) {
-			j.coming = max(0, max(1, l.Engines)-len(j.Engines))
+		if j.State != string(launch.Vanished) && len(j.Engines) == 0 {
+			j.coming = max(1, l.Engines)
 		}
 		jobs = append(jobs, j)
 	}
