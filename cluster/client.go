@@ -40,6 +40,7 @@ type Client struct {
 	hungUp  chan struct{}   // closed when conn has ended for good, which it may do by itself
 	again   chan struct{}   // the connection has come back
 	fetches chan struct{}   // one for each large answer that is being fetched
+	after   func() error    // ends what Start has started
 
 	stock stock // values of its views
 
@@ -492,6 +493,9 @@ func (c *Client) Close() error {
 	c.work.Wait()
 	c.conn.Close()
 	<-c.hungUp
+	if c.after != nil {
+		err = errors.Join(err, c.after())
+	}
 	return err
 }
 

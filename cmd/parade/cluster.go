@@ -75,6 +75,9 @@ type clusterStart struct {
 	maxSet   bool
 	idle     time.Duration
 
+	foreground bool
+	made       bool // the cluster is new
+
 	site site
 
 	profile, profiles string          // its name, and its file
@@ -170,7 +173,11 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 			} else if there && (opts.listen != "" || opts.sync) {
 				return usagef("--listen and --sync are for a server of the cluster's own, not for --nats")
 			}
-			return runClusterStart(cmd.Context(), name, opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			err = runClusterStart(cmd.Context(), name, &opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err != nil || !opts.foreground {
+				return err
+			}
+			return stayAndStop(cmd, name, opts.made)
 		},
 	}
 	cmd.Flags().IntVarP(&opts.engines, "engines", "n", 1, "how many engines to start, with ssh on each host")
@@ -186,10 +193,26 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 	cmd.Flags().IntVar(&opts.min, "min", 0, "with --max: how many engines there are with nothing to do")
 	cmd.Flags().IntVar(&opts.max, "max", 0, "start engines when tasks wait, up to so many; 0 is not")
 	cmd.Flags().DurationVar(&opts.idle, "idle-timeout", 0, "how long an engine may have nothing to do before it ends (default for ever, with --max 5m)")
+	cmd.Flags().BoolVar(&opts.foreground, "foreground", false, "stay until standard input ends, or Ctrl-C, and stop the cluster then; a new one is removed")
 	opts.site.add(cmd.Flags())
 	cmd.Flags().StringVar(&opts.profile, "profile", "", "take flags from this table of the profiles (default the one with the cluster's name, if there is one)")
 	cmd.Flags().StringVar(&opts.profiles, "profiles", "", "`file` with profiles (default ~/.config/parade/clusters.toml)")
 	return cmd
+}
+
+// stayAndStop stops the cluster when standard input, or the command's context, ends.
+func stayAndStop(cmd *cobra.Command, name string, remove bool) error {
+	ended := make(chan struct{})
+	go func() { // until the end of the process, if that comes first
+		_, _ = io.Copy(io.Discard, cmd.InOrStdin())
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-cmd.Context().Done():
+	}
+	err := runClusterStop(context.WithoutCancel(cmd.Context()), name, remove, io.Discard, cmd.ErrOrStderr())
+	return errors.Join(err, context.Cause(cmd.Context()))
 }
 
 // lookAt says what there is in a cluster of this user.

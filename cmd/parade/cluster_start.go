@@ -104,7 +104,7 @@ func (u *undo) all() error {
 	return errors.Join(errs...)
 }
 
-func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout, stderr io.Writer) (err error) {
+func runClusterStart(ctx context.Context, name string, opts *clusterStart, stdout, stderr io.Writer) (err error) {
 	folder, err := cluster.Folder(name)
 	if err != nil {
 		return err
@@ -132,13 +132,14 @@ func runClusterStart(ctx context.Context, name string, opts clusterStart, stdout
 	}()
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		begun.folder = folder
+		opts.made = true
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
 	w := &watcher{folder: folder}
 	defer w.close()
-	now, err := w.controller(ctx, name, opts, &begun)
+	now, err := w.controller(ctx, name, *opts, &begun)
 	if err != nil {
 		return err
 	}

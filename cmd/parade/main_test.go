@@ -24,6 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	parade.Serve() // the scripts' workers are this test's binary
 	natstest.Serve()
+	own()
 	testscript.Main(m, map[string]func(){"parade": main})
 }
 
