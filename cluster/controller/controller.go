@@ -148,6 +148,13 @@ func (c *Controller) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if port > 0 { // the server itself would try for long, and not say why
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return fmt.Errorf("%w; choose another place with --listen, such as 127.0.0.1:0", err)
+		}
+		_ = l.Close()
+	}
 	authority, err := loadAuthority(c.cfg.Folder, c.cfg.Name)
 	if err != nil {
 		return err
