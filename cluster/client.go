@@ -72,7 +72,7 @@ type Engine struct {
 	ID      string    `json:"id"`
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
-	Slots   int       `json:"slots"`   // tasks at a time
+	Slots   int       `json:"slots"`   // tasks at a time; 0 of one that ends after what it runs
 	Running int       `json:"running"` // parcels of tasks
 	Done    int64     `json:"done"`
 	Failed  int64     `json:"failed"`

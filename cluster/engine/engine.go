@@ -110,6 +110,7 @@ type engine struct {
 
 	mu       sync.Mutex
 	draining bool
+	retiring bool // it takes no more, but is not done
 	queues   []*source
 	turn     int
 	free     map[string]int64 // resources that no parcel holds
@@ -887,7 +888,10 @@ func (e *engine) beat(states jetstream.KeyValue) {
 			Slots: e.cfg.Slots, Threads: e.cfg.Threads, Running: e.running, Done: e.done, Failed: e.failed,
 			Labels: e.cfg.Labels, Started: e.started, Resources: e.resources, Free: maps.Clone(e.free), Batch: e.cfg.Batch,
 		}
-		draining := e.draining
+		draining := e.draining && !e.retiring
+		if e.retiring {
+			state.Slots = 0
+		}
 		e.mu.Unlock()
 		if data, err := json.Marshal(state); err == nil && !draining && e.conn.IsConnected() {
 			ctx, cancel := context.WithTimeout(e.ctx, 2*queue.Beat)

@@ -25,8 +25,16 @@ func (e *engine) onVerb(verb string) (chan struct{}, error) {
 	return asked, err
 }
 
-// retire takes no more parcels and waits until all are done, or the engine is to end at once.
+// retire takes no more parcels and waits until all are done, or the engine is to end at once. So long
+// its state has no slots.
 func (e *engine) retire(ctx context.Context, stop <-chan struct{}) {
+	retiring := func(is bool) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.retiring = is
+	}
+	retiring(true)
+	defer retiring(false)
 	e.cease()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -39,18 +39,31 @@ func TestRetire(t *testing.T) {
 			if err := client.WaitForEngines(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}
-			ms := 1500
+			ms := 5000
 			if !tc.long {
 				ms = 60_000
 			}
 			f := parade.Go(t.Context(), client.LoadBalanced(), nap, ms)
-			time.Sleep(300 * time.Millisecond)
+			for deadline := time.Now().Add(20 * time.Second); client.Engines()[0].Running == 0; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the engine did not take the task")
+				}
+			}
 			clients, err := cluster.Load(c.File(cluster.RoleClient))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := cluster.RetireEngines(t.Context(), clients, "one"); err != nil {
 				t.Fatal(err)
+			}
+			if tc.long { // it is there, but has no slot
+				for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+					if all := client.Engines(); len(all) == 1 && all[0].Slots == 0 {
+						break
+					} else if time.Now().After(deadline) {
+						t.Fatalf("the engines are %v, want one without slots", all)
+					}
+				}
 			}
 			if tc.then != nil {
 				if err := tc.then(t.Context(), clients, end); err != nil {

@@ -18,7 +18,7 @@ import (
 // sight is what there is in a cluster at one moment.
 type sight struct {
 	at      time.Time
-	waiting int // parcels that no engine has
+	waiting int // parcels that no slot has
 	engines []cluster.Engine
 	coming  int // engines that were started and have not come
 	failed  int // those that ended before they came, since the last sight
@@ -209,10 +209,12 @@ func (g *grounds) look(ctx context.Context, d *demand) (sight, error) {
 	if err != nil {
 		return sight{}, err
 	}
-	s := sight{at: time.Now(), engines: now.Engines}
+	s := sight{at: time.Now(), engines: staying(now.Engines)}
+	// What engines have beyond their slots waits, too: they hand back what turns out long.
 	for _, q := range now.Queues {
-		s.waiting += q.Waiting
+		s.waiting += q.Waiting + q.Running
 	}
+	s.waiting = max(0, s.waiting-now.Slots())
 	g.mine = slices.DeleteFunc(g.mine, func(one started) bool {
 		if slices.ContainsFunc(now.Engines, one.has) {
 			return true

@@ -67,8 +67,9 @@ func runClusterScale(ctx context.Context, name string, n int, stdout, stderr io.
 	for _, j := range jobs {
 		coming += j.coming
 	}
+	stay := staying(now.Engines)
 	out := newTerminal(stdout)
-	switch more := n - len(now.Engines) - coming; {
+	switch more := n - len(stay) - coming; {
 	case more > 0:
 		settings, err := loadEngines(folder)
 		if err != nil {
@@ -84,7 +85,7 @@ func runClusterScale(ctx context.Context, name string, n int, stdout, stderr io.
 		}
 		out.printf("cluster %s: %s more, %d in all\n", name, plural(more, "engine"), n)
 	case more < 0:
-		cancelled, retired, err := reduce(ctx, name, folder, -more, now, jobs)
+		cancelled, retired, err := reduce(ctx, name, folder, -more, stay, jobs)
 		if err != nil {
 			return err
 		}
@@ -110,7 +111,7 @@ func sayEnd(err error) string {
 }
 
 // reduce ends n engines: those that have not come, by cancelling their jobs, and then others.
-func reduce(ctx context.Context, name, folder string, n int, now cluster.Status, jobs []batchJob) (cancelled, retired int, err error) {
+func reduce(ctx context.Context, name, folder string, n int, engines []cluster.Engine, jobs []batchJob) (cancelled, retired int, err error) {
 	all, err := readLaunched(folder)
 	if err != nil {
 		return 0, 0, err
@@ -130,7 +131,7 @@ func reduce(ctx context.Context, name, folder string, n int, now cluster.Status,
 	if err := cancel(ctx, folder, queued); err != nil {
 		return 0, 0, err
 	}
-	ids := leaving(now.Engines, n)
+	ids := leaving(engines, n)
 	if len(ids) == 0 {
 		return len(queued), 0, nil
 	}
@@ -143,8 +144,12 @@ func reduce(ctx context.Context, name, folder string, n int, now cluster.Status,
 	if err := cluster.RetireEngines(asked, conn, ids...); err != nil {
 		return len(queued), 0, err
 	}
-	// They are no engines any more as soon as they say nothing.
 	return len(queued), len(ids), nil
+}
+
+// staying are the engines that do not end already.
+func staying(all []cluster.Engine) []cluster.Engine {
+	return slices.DeleteFunc(slices.Clone(all), func(e cluster.Engine) bool { return e.Slots == 0 })
 }
 
 // leaving chooses n engines to end: those with nothing to do, and then those with the least; of them
