@@ -90,10 +90,24 @@ func TestRetire(t *testing.T) {
 // TestIdle: an engine ends when it has had nothing to do for a while, and not before.
 func TestIdle(t *testing.T) {
 	t.Parallel()
-	_, client, conn := lab(t)
+	c, client, conn := lab(t)
+	const idle = 2 * time.Second
+	f := parade.Go(t.Context(), client.LoadBalanced(), nap, int((idle + time.Second).Milliseconds()))
+	observer, err := cluster.Load(c.File(cluster.RoleObserver))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) { // the task waits already
+		s, err := cluster.Look(t.Context(), observer)
+		if err == nil && len(s.Queues) == 1 && s.Queues[0].Waiting == 1 {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the task is not there: %v, %v", s, err)
+		}
+	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- engine.Run(context.WithoutCancel(t.Context()), engine.Config{Connection: conn, Slots: 1, Cache: t.TempDir(), Idle: time.Second, Batch: "slurm 7", Log: quiet})
+		ended <- engine.Run(context.WithoutCancel(t.Context()), engine.Config{Connection: conn, Slots: 1, Cache: t.TempDir(), Idle: idle, Batch: "slurm 7", Log: quiet})
 	}()
 	if err := client.WaitForEngines(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -101,8 +115,8 @@ func TestIdle(t *testing.T) {
 	if batch := client.Engines()[0].Batch; batch != "slurm 7" {
 		t.Errorf("it runs in %q", batch)
 	}
-	if v, err := parade.Go(t.Context(), client.LoadBalanced(), nap, 2500).Wait(t.Context()); v != 2500 || err != nil {
-		t.Fatalf("a task longer than that gave %d, %v", v, err)
+	if _, err := f.Wait(t.Context()); err != nil {
+		t.Fatalf("a task longer than that: %v", err)
 	}
 	select {
 	case err := <-ended:

@@ -280,8 +280,10 @@ func (d *detached) end() error {
 		return nil
 	}
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Kill} {
-		if err := p.Signal(signal); err != nil { // it has ended
+		if err := p.Signal(signal); errors.Is(err, os.ErrProcessDone) {
 			return nil
+		} else if err != nil { // there is no such signal on windows
+			continue
 		}
 		select {
 		case <-d.done:
