@@ -155,7 +155,7 @@ func follow(ctx context.Context, w world, log *slog.Logger) {
 			log.Info("starting engines", "more", start, "there", len(s.engines), "coming", s.coming, "waiting", s.waiting)
 			if err := w.start(ctx, start); err != nil && ctx.Err() == nil {
 				d.fail(time.Now())
-				log.Warn("an engine could not be started", "error", err, "failures", d.failures, "next", d.pause.Sub(time.Now()).Round(time.Second))
+				log.Warn("an engine could not be started", "error", err, "failures", d.failures, "next", time.Until(d.pause).Round(time.Second))
 			}
 		}
 		if len(retire) > 0 {

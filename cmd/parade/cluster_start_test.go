@@ -22,24 +22,6 @@ import (
 
 var cube = parade.Pure("main.cube", func(x int) int { return x * x * x })
 
-// ownerVariable has this binary start a cluster of its own and stay.
-const ownerVariable = "PARADE_TEST_OWNER"
-
-// own plays a program that starts a cluster, says where its engines are, and goes on for ever.
-func own() {
-	if os.Getenv(ownerVariable) == "" {
-		return
-	}
-	_ = os.Unsetenv(ownerVariable) // the command that it starts is this binary, too
-	client, err := cluster.Start(context.Background(), cluster.StartConfig{Engines: 1, Slots: 1})
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	fmt.Println(client.Engines()[0].PID)
-	select {}
-}
-
 // TestStartFromGo starts a cluster by way of the command, which testscript has put into the PATH.
 func TestStartFromGo(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())

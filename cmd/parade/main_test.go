@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -26,6 +27,24 @@ func TestMain(m *testing.M) {
 	natstest.Serve()
 	own()
 	testscript.Main(m, map[string]func(){"parade": main})
+}
+
+// ownerVariable has this binary start a cluster of its own and stay.
+const ownerVariable = "PARADE_TEST_OWNER"
+
+// own plays a program that starts a cluster, says where its engines are, and goes on for ever.
+func own() {
+	if os.Getenv(ownerVariable) == "" {
+		return
+	}
+	_ = os.Unsetenv(ownerVariable) // the command that it starts is this binary, too
+	client, err := cluster.Start(context.Background(), cluster.StartConfig{Engines: 1, Slots: 1})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(client.Engines()[0].PID)
+	select {}
 }
 
 func TestScripts(t *testing.T) {
