@@ -3,6 +3,7 @@
 package cluster_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/engine"
+	"github.com/parade-go/parade/command"
 )
 
 // The chaos needs processes that can be killed: this binary starts itself again and
@@ -96,9 +99,13 @@ func playClient(ctx context.Context) error {
 		}
 		return err
 	default:
+		what, job := strings.CutPrefix(what, "job ")
 		n, err := strconv.Atoi(what)
 		if err != nil {
 			return fmt.Errorf("no work %q", what)
+		}
+		if job {
+			return playJob(ctx, n)
 		}
 		in := make([]int, n)
 		for i := range in {
@@ -111,6 +118,44 @@ func playClient(ctx context.Context) error {
 		}
 		return dozed(in, out, r)
 	}
+}
+
+// playJob submits the job "study", unless it is there, and waits for its results.
+func playJob(ctx context.Context, n int) error {
+	in := make([]int, n)
+	for i := range in {
+		in[i] = i % 8
+	}
+	conn, err := cluster.Find("lab")
+	if err != nil {
+		return err
+	}
+	c, err := cluster.Connect(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	jobs, err := cluster.Jobs(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if len(jobs) == 1 && !jobs[0].Complete { // this process's forerunner died in the middle
+		if err := cluster.RemoveJob(ctx, conn, "study"); err != nil {
+			return err
+		}
+		jobs = nil
+	}
+	if len(jobs) == 0 {
+		if err := cluster.Submit(ctx, c, "study", doze, in, []parade.Option{parade.Retries(1)}); err != nil {
+			return err
+		}
+	}
+	var r parade.Report
+	out, err := cluster.Attach(ctx, c, "study", doze, parade.WithReport(&r))
+	if err != nil {
+		return err
+	}
+	return dozed(in, out, r)
 }
 
 // part cuts 1 MiB out of a large value.
@@ -191,7 +236,12 @@ func (a *actor) end() {
 // stage starts a controller and engines, and connects.
 func stage(t *testing.T, engines int) (ctl *actor, all []*actor, client *cluster.Client) {
 	t.Helper()
-	folder, cache := t.TempDir(), t.TempDir()
+	return stageAt(t, t.TempDir(), engines)
+}
+
+func stageAt(t *testing.T, folder string, engines int) (ctl *actor, all []*actor, client *cluster.Client) {
+	t.Helper()
+	cache := t.TempDir()
 	ctl = &actor{t: t, role: "controller", folder: folder, cache: cache}
 	ctl.start()
 	t.Cleanup(ctl.end)
@@ -266,6 +316,58 @@ func chaosTime(t *testing.T, variable string, usual time.Duration) time.Duration
 	return d
 }
 
+// strike kills controller and engines at random, and stops an engine now and then, for
+// PARADE_CHAOS_STOP. The function that it returns ends that and says how often it struck.
+func strike(t *testing.T, ctl *actor, engines []*actor) (end func() map[string]int) {
+	frozen := chaosTime(t, "PARADE_CHAOS_STOP", 3*time.Second)
+	over := make(chan struct{})
+	struck := map[string]int{}
+	var work sync.WaitGroup
+	work.Go(func() {
+		awake := slices.Clone(engines)
+		woken := make(chan *actor, len(engines))
+		for round := 0; ; round++ {
+			select {
+			case <-over:
+				return
+			case e := <-woken:
+				awake = append(awake, e)
+				continue
+			case <-time.After(time.Duration(100+rand.IntN(400)) * time.Millisecond):
+			}
+			i := rand.IntN(len(awake))
+			switch {
+			case round%5 == 2:
+				struck["controller"]++
+				ctl.kill(100 * time.Millisecond)
+			case round%5 == 4 && len(awake) == len(engines):
+				struck["stopped"]++
+				e := awake[i]
+				awake = slices.Delete(awake, i, i+1)
+				e.signal(syscall.SIGSTOP)
+				work.Go(func() {
+					select {
+					case <-over:
+					case <-time.After(frozen):
+					}
+					e.signal(syscall.SIGCONT)
+					woken <- e
+				})
+			default:
+				struck["engine"]++
+				awake[i].kill(50 * time.Millisecond)
+			}
+		}
+	})
+	end = sync.OnceValue(func() map[string]int {
+		close(over)
+		work.Wait()
+		return struck
+	})
+	t.Cleanup(func() { end() })
+	return end
+}
+
 // TestChaos kills what it can while a job runs, and wants every result.
 func TestChaos(t *testing.T) {
 	n := chaosTasks(t, 3000)
@@ -276,41 +378,12 @@ func TestChaos(t *testing.T) {
 	for i := range in {
 		in[i] = rand.IntN(8)
 	}
-	over := make(chan struct{})
-	var strikes sync.WaitGroup
-	kills := map[string]int{}
-	strikes.Go(func() {
-		for round := 0; ; round++ {
-			select {
-			case <-over:
-				return
-			case <-time.After(time.Duration(100+rand.IntN(400)) * time.Millisecond):
-			}
-			e := engines[rand.IntN(len(engines))]
-			switch {
-			case round%5 == 2:
-				kills["controller"]++
-				ctl.kill(100 * time.Millisecond)
-			case round%5 == 4:
-				kills["stopped"]++
-				e.signal(syscall.SIGSTOP)
-				select {
-				case <-over:
-				case <-time.After(3 * time.Second):
-				}
-				e.signal(syscall.SIGCONT)
-			default:
-				kills["engine"]++
-				e.kill(50 * time.Millisecond)
-			}
-		}
-	})
+	struck := strike(t, ctl, engines)
 	start := time.Now()
 	var r parade.Report
 	out, err := parade.Map(ctx, client.LoadBalanced(), doze, in, parade.Retries(1), parade.WithReport(&r))
 	took := time.Since(start)
-	close(over)
-	strikes.Wait()
+	kills := struck()
 	if err != nil {
 		t.Fatalf("after %v and %v: %v", took, kills, err)
 	}
@@ -318,4 +391,115 @@ func TestChaos(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%d tasks in %v, killed or stopped: %v", n, took, kills)
+}
+
+// tormented runs a client until it has come to its end, and kills it up to most times.
+func tormented(t *testing.T, most int, client func() *exec.Cmd) (kills int) {
+	t.Helper()
+	for {
+		var said bytes.Buffer
+		cmd := client()
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		var moment <-chan time.Time
+		if kills < most {
+			moment = time.After(time.Duration(200+rand.IntN(3000)) * time.Millisecond)
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("after %d kills the client ends with %v\n%s", kills, err, &said)
+			}
+			return kills
+		case <-moment:
+		}
+		kills++
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+}
+
+// TestChaosJob: besides, the client of a named job is killed, while it submits and while it
+// waits, and another attaches.
+func TestChaosJob(t *testing.T) {
+	n := chaosTasks(t, 1500)
+	s := newSite(t)
+	ctl, engines, _ := stageAt(t, s.folder(), 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*10*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	struck := strike(t, ctl, engines)
+	died := tormented(t, n/150, func() *exec.Cmd { return s.client(ctx, fmt.Sprint("job ", n)) })
+	took := time.Since(start)
+	t.Logf("%d tasks in %v, killed or stopped: %v, and %d clients", n, took, struck(), died)
+	if died == 0 {
+		t.Error("no client was killed; give it more tasks")
+	}
+}
+
+// TestChaosCommands: the same for commands, whose client goes on by its journal.
+func TestChaosCommands(t *testing.T) {
+	n := chaosTasks(t, 1500)
+	s := newSite(t)
+	ctl, engines, _ := stageAt(t, s.folder(), 3)
+	dir := t.TempDir()
+	var list strings.Builder
+	for i := range n {
+		fmt.Fprintln(&list, i+1)
+	}
+	write(t, filepath.Join(dir, "list"), list.String(), 0o600)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*20*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	struck := strike(t, ctl, engines)
+	died := tormented(t, n/150, func() *exec.Cmd {
+		cmd := s.command(ctx, s.parade, "run", "--no-progress", "--on", "cluster:lab", "--joblog", "log", "--resume", "--output", "out/{}",
+			`echo {} >> effects; { echo begin {}; echo end {}; } > {out}`, "::::", "list")
+		cmd.Dir = dir
+		return cmd
+	})
+	kills := struck()
+	took := time.Since(start)
+
+	done := map[int]int{} // by the joblog
+	for entry, err := range command.ReadJoblog(filepath.Join(dir, "log")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !entry.OK() {
+			t.Errorf("the joblog has %+v", entry)
+		}
+		done[entry.Seq]++
+	}
+	effects := map[int]int{}
+	text, err := os.ReadFile(filepath.Join(dir, "effects"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word := range strings.FieldsSeq(string(text)) {
+		i, _ := strconv.Atoi(word)
+		effects[i]++
+	}
+	again := 0
+	for i := 1; i <= n; i++ {
+		if done[i] != 1 || effects[i] < 1 {
+			t.Errorf("task %d is done %d times, and has run %d times", i, done[i], effects[i])
+		}
+		again += effects[i] - 1
+		text, err := os.ReadFile(filepath.Join(dir, "out", strconv.Itoa(i)))
+		if want := fmt.Sprintf("begin %d\nend %[1]d\n", i); string(text) != want {
+			t.Errorf("output %d is %q, %v; want %q", i, text, err, want)
+		}
+	}
+	if died == 0 {
+		t.Error("no client was killed; give it more commands")
+	}
+	if len(done) != n || len(effects) != n {
+		t.Errorf("%d tasks in the joblog and %d that ran, want %d", len(done), len(effects), n)
+	}
+	t.Logf("%d commands in %v, %d of them more than once, killed or stopped: %v, and %d clients", n, took, again, kills, died)
 }

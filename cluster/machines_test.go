@@ -141,7 +141,7 @@ func TestMachines(t *testing.T) {
 	all := machines(t, 1)
 	s := newSite(t)
 	s.under = all[0].under("")
-	s.run("cluster", "start", "lab", "-n", "0", "--listen", "10.77.1.1:0")
+	s.start("-n", "0", "--listen", "10.77.1.1:0")
 	t.Run("alone", func(t *testing.T) {
 		s := s.with(t)
 		all[1].bare(s, 2)
@@ -192,7 +192,7 @@ func TestCut(t *testing.T) {
 	all := machines(t, 2)
 	s := newSite(t)
 	s.under = all[0].under("")
-	s.run("cluster", "start", "lab", "-n", "1", "--slots", "2", "--listen", "0.0.0.0:0")
+	s.start("-n", "1", "--slots", "2", "--listen", "0.0.0.0:0")
 	all[1].bare(s, 2)
 	s.wait(2)
 	s.under = all[2].under("")

@@ -71,13 +71,6 @@ func newSite(t *testing.T, env ...string) *site {
 		if t.Failed() {
 			s.showLogs()
 		}
-		if _, err := os.Stat(s.folder()); err == nil {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			if out, err := s.command(ctx, s.parade, "cluster", "stop", "lab").CombinedOutput(); err != nil {
-				t.Errorf("stop: %v\n%s", err, out)
-			}
-		}
 	})
 	return s
 }
@@ -170,6 +163,22 @@ func failures(out []byte) []byte {
 		}
 	}
 	return bytes.Join(left, nil)
+}
+
+// start starts the cluster by the command, or more engines of it; the end of the test stops it.
+func (s *site) start(args ...string) string {
+	s.t.Helper()
+	s.t.Cleanup(func() {
+		if _, err := os.Stat(s.folder()); err != nil {
+			return // it was stopped, and removed
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if out, err := s.command(ctx, s.parade, "cluster", "stop", "lab", "--remove").CombinedOutput(); err != nil {
+			s.t.Errorf("stop: %v\n%s", err, out)
+		}
+	})
+	return s.run(append([]string{"cluster", "start", "lab"}, args...)...)
 }
 
 // client makes a client of the cluster, which does the work that playClient knows.

@@ -145,7 +145,7 @@ func TestSlurm(t *testing.T) {
 	slurm := startSlurm(t)
 	s := newSite(t, slurm.env...)
 	// Two at a time, and one that waits.
-	said := s.run("cluster", "start", "lab", "--listen", "0.0.0.0:0", "--launcher", "slurm", "-n", "3", "--slots", "2", "--option=--time=10")
+	said := s.start("--listen", "0.0.0.0:0", "--launcher", "slurm", "-n", "3", "--slots", "2", "--option=--time=10")
 	s.wait(2)
 	states := slurm.states()
 	count := map[string]int{}
@@ -173,7 +173,7 @@ func TestSlurm(t *testing.T) {
 		return len(states) == 2 && !strings.Contains(fmt.Sprint(states), "PENDING")
 	})
 	s.wait(2)
-	if said := s.run("cluster", "start", "lab", "--launcher", "slurm", "-n", "2", "--slots", "2"); !strings.Contains(said, "2 jobs") {
+	if said := s.start("--launcher", "slurm", "-n", "2", "--slots", "2"); !strings.Contains(said, "2 jobs") {
 		t.Errorf("two more: %s", said)
 	}
 	s.stop() // cancels those that run and those that wait

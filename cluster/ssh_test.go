@@ -96,7 +96,7 @@ Host node1 node2
 	}
 
 	s := newSite(t, "PATH="+bin+":"+os.Getenv("PATH"))
-	s.run("cluster", "start", "lab", "--listen", "0.0.0.0:0", "--launcher", "ssh", "--host", "node1", "--host", "node2", "--slots", "1")
+	s.start("--listen", "0.0.0.0:0", "--launcher", "ssh", "--host", "node1", "--host", "node2", "--slots", "1")
 	s.wait(2)
 	copied, err := filepath.Glob(filepath.Join(home, ".cache/parade/bin/*"))
 	if err != nil || len(copied) != 1 {
