@@ -427,7 +427,7 @@ func tormented(t *testing.T, most int, client func() *exec.Cmd) (kills int) {
 // waits, and another attaches.
 func TestChaosJob(t *testing.T) {
 	n := chaosTasks(t, 1500)
-	s := newSite(t)
+	s := newPlace(t)
 	ctl, engines, _ := stageAt(t, s.folder(), 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*10*time.Millisecond)
 	defer cancel()
@@ -444,7 +444,7 @@ func TestChaosJob(t *testing.T) {
 // TestChaosCommands: the same for commands, whose client goes on by its journal.
 func TestChaosCommands(t *testing.T) {
 	n := chaosTasks(t, 1500)
-	s := newSite(t)
+	s := newPlace(t)
 	ctl, engines, _ := stageAt(t, s.folder(), 3)
 	dir := t.TempDir()
 	var list strings.Builder

@@ -86,7 +86,7 @@ func (m *machine) cut(other int, d time.Duration) {
 // bare starts an engine on a machine that has nothing but the command, the C library
 // that it is linked to, and the engine's connection file: no other program, of devices
 // only the null device, the kernel's /proc and an empty /tmp. Folders that are named are shared with this machine.
-func (m *machine) bare(s *site, slots int, shared ...string) {
+func (m *machine) bare(s *place, slots int, shared ...string) {
 	t := s.t
 	t.Helper()
 	root := t.TempDir()
@@ -139,7 +139,7 @@ func (m *machine) bare(s *site, slots int, shared ...string) {
 func TestMachines(t *testing.T) {
 	t.Parallel()
 	all := machines(t, 1)
-	s := newSite(t)
+	s := newPlace(t)
 	s.under = all[0].under("")
 	s.start("-n", "0", "--listen", "10.77.1.1:0")
 	t.Run("alone", func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestCut(t *testing.T) {
 	longest := chaosTime(t, "PARADE_CHAOS_CUT", 4*time.Second)
 	n := chaosTasks(t, 2000)
 	all := machines(t, 2)
-	s := newSite(t)
+	s := newPlace(t)
 	s.under = all[0].under("")
 	s.start("-n", "1", "--slots", "2", "--listen", "0.0.0.0:0")
 	all[1].bare(s, 2)

@@ -143,7 +143,7 @@ func (s *slurm) states() map[string]string {
 func TestSlurm(t *testing.T) {
 	t.Parallel()
 	slurm := startSlurm(t)
-	s := newSite(t, slurm.env...)
+	s := newPlace(t, slurm.env...)
 	// Two at a time, and one that waits.
 	said := s.start("--listen", "0.0.0.0:0", "--launcher", "slurm", "-n", "3", "--slots", "2", "--option=--time=10")
 	s.wait(2)

@@ -95,7 +95,7 @@ Host node1 node2
 		}
 	}
 
-	s := newSite(t, "PATH="+bin+":"+os.Getenv("PATH"))
+	s := newPlace(t, "PATH="+bin+":"+os.Getenv("PATH"))
 	s.start("--listen", "0.0.0.0:0", "--launcher", "ssh", "--host", "node1", "--host", "node2", "--slots", "1")
 	s.wait(2)
 	copied, err := filepath.Glob(filepath.Join(home, ".cache/parade/bin/*"))

@@ -50,8 +50,8 @@ var builtPrograms = sync.OnceValues(func() (p programs, err error) {
 // suiteVariable has TestConformance run on a cluster of this user that is there: its name.
 const suiteVariable = "PARADE_TEST_CLUSTER"
 
-// site is a place for a cluster named lab that the command starts.
-type site struct {
+// place is where there is room for a cluster named lab that the command starts.
+type place struct {
 	programs
 	t     *testing.T
 	state string   // its folder is below
@@ -59,13 +59,13 @@ type site struct {
 	under []string // what the client's commands run under
 }
 
-func newSite(t *testing.T, env ...string) *site {
+func newPlace(t *testing.T, env ...string) *place {
 	t.Helper()
 	p, err := builtPrograms()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{programs: p, t: t, state: t.TempDir()}
+	s := &place{programs: p, t: t, state: t.TempDir()}
 	s.env = append([]string{"PARADE_STATE=" + s.state, "XDG_CACHE_HOME=" + t.TempDir()}, env...)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -76,16 +76,16 @@ func newSite(t *testing.T, env ...string) *site {
 }
 
 // with is the site in a part of the test.
-func (s *site) with(t *testing.T) *site {
+func (s *place) with(t *testing.T) *place {
 	part := *s
 	part.t = t
 	return &part
 }
 
 // folder is the cluster's.
-func (s *site) folder() string { return filepath.Join(s.state, "clusters", "lab") }
+func (s *place) folder() string { return filepath.Join(s.state, "clusters", "lab") }
 
-func (s *site) showLogs() {
+func (s *place) showLogs() {
 	files, _ := filepath.Glob(filepath.Join(s.folder(), "*.log"))
 	for _, file := range files {
 		if text, _ := os.ReadFile(file); len(text) > 0 {
@@ -95,7 +95,7 @@ func (s *site) showLogs() {
 }
 
 // command makes a command of the site's.
-func (s *site) command(ctx context.Context, argv ...string) *exec.Cmd {
+func (s *place) command(ctx context.Context, argv ...string) *exec.Cmd {
 	argv = append(s.under[:len(s.under):len(s.under)], argv...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), s.env...)
@@ -103,7 +103,7 @@ func (s *site) command(ctx context.Context, argv ...string) *exec.Cmd {
 }
 
 // run runs parade and returns what it prints.
-func (s *site) run(args ...string) string {
+func (s *place) run(args ...string) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
@@ -116,7 +116,7 @@ func (s *site) run(args ...string) string {
 	return out.String()
 }
 
-func (s *site) status() (status cluster.Status) {
+func (s *place) status() (status cluster.Status) {
 	s.t.Helper()
 	if err := json.Unmarshal([]byte(s.run("cluster", "status", "lab", "--json")), &status); err != nil {
 		s.t.Fatal(err)
@@ -125,7 +125,7 @@ func (s *site) status() (status cluster.Status) {
 }
 
 // wait returns when the cluster has n engines.
-func (s *site) wait(n int) []cluster.Engine {
+func (s *place) wait(n int) []cluster.Engine {
 	s.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		engines := s.status().Engines
@@ -139,7 +139,7 @@ func (s *site) wait(n int) []cluster.Engine {
 }
 
 // conform runs the conformance suite as a client of the cluster.
-func (s *site) conform() {
+func (s *place) conform() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
 	defer cancel()
@@ -166,7 +166,7 @@ func failures(out []byte) []byte {
 }
 
 // start starts the cluster by the command, or more engines of it; the end of the test stops it.
-func (s *site) start(args ...string) string {
+func (s *place) start(args ...string) string {
 	s.t.Helper()
 	s.t.Cleanup(func() {
 		if _, err := os.Stat(s.folder()); err != nil {
@@ -182,14 +182,14 @@ func (s *site) start(args ...string) string {
 }
 
 // client makes a client of the cluster, which does the work that playClient knows.
-func (s *site) client(ctx context.Context, work string) *exec.Cmd {
+func (s *place) client(ctx context.Context, work string) *exec.Cmd {
 	cmd := s.command(ctx, s.suite)
 	cmd.Env = append(cmd.Env, roleVariable+"=client", "PARADE_TEST_WORK="+work)
 	return cmd
 }
 
 // stop stops the cluster, and sees to it that its engines have ended.
-func (s *site) stop() {
+func (s *place) stop() {
 	s.t.Helper()
 	engines := s.status().Engines
 	s.run("cluster", "stop", "lab", "--remove")
