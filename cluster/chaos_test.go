@@ -447,11 +447,7 @@ func TestChaosCommands(t *testing.T) {
 	s := newPlace(t)
 	ctl, engines, _ := stageAt(t, s.folder(), 3)
 	dir := t.TempDir()
-	var list strings.Builder
-	for i := range n {
-		fmt.Fprintln(&list, i+1)
-	}
-	write(t, filepath.Join(dir, "list"), list.String(), 0o600)
+	write(t, filepath.Join(dir, "list"), strings.Join(numbers(n), "\n")+"\n", 0o600)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*20*time.Millisecond)
 	defer cancel()
 	start := time.Now()

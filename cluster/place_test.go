@@ -19,7 +19,7 @@ import (
 	"github.com/parade-go/parade/cluster"
 )
 
-// programs are what the tests on whole sites start: they are built without cgo, and
+// programs are what the tests of whole clusters start: they are built without cgo, and
 // the suite is static, so that it runs where there is nothing else.
 type programs struct {
 	parade string // the command
@@ -50,7 +50,7 @@ var builtPrograms = sync.OnceValues(func() (p programs, err error) {
 // suiteVariable has TestConformance run on a cluster of this user that is there: its name.
 const suiteVariable = "PARADE_TEST_CLUSTER"
 
-// place is where there is room for a cluster named lab that the command starts.
+// place has a cluster named lab that the command starts.
 type place struct {
 	programs
 	t     *testing.T
@@ -75,7 +75,7 @@ func newPlace(t *testing.T, env ...string) *place {
 	return s
 }
 
-// with is the site in a part of the test.
+// with is the place in a part of the test.
 func (s *place) with(t *testing.T) *place {
 	part := *s
 	part.t = t
@@ -94,7 +94,7 @@ func (s *place) showLogs() {
 	}
 }
 
-// command makes a command of the site's.
+// command makes a command of the place's.
 func (s *place) command(ctx context.Context, argv ...string) *exec.Cmd {
 	argv = append(s.under[:len(s.under):len(s.under)], argv...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
