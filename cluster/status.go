@@ -45,6 +45,23 @@ func (e Engine) Has() []string {
 	return all
 }
 
+// Takes is how many of a queue's parcels the engine runs at a time, by what it has as a whole;
+// 0 if it lacks what the queue requires.
+func (e Engine) Takes(q Queue) int {
+	needs, err := queue.ParseNeeds(q.Requires)
+	if err != nil {
+		return 0
+	}
+	return needs.Tasks(e.Slots, e.Labels, e.Resources)
+}
+
+// Offer describes an engine before it is started: with so many slots, and labels and resources
+// as in the engine's Config.
+func Offer(slots int, labels, resources []string) (Engine, error) {
+	amounts, err := queue.ParseResources(resources)
+	return Engine{Slots: slots, Labels: labels, Resources: amounts}, err
+}
+
 // Slots is the number of tasks that all engines run at a time.
 func (s Status) Slots() (n int) {
 	for _, e := range s.Engines {

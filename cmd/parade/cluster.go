@@ -667,17 +667,6 @@ func offerFlags(cmd *cobra.Command, labels, resources *[]string) {
 	cmd.Flags().StringSliceVar(resources, "resource", nil, "`NAME=AMOUNT` of what the tasks of jobs that require it share, such as mem=64G or license=2; any number")
 }
 
-// offer is what an engine that is started is told to have.
-func (o clusterStart) offer() (args []string) {
-	for _, l := range o.labels {
-		args = append(args, "--label", l)
-	}
-	for _, r := range o.resources {
-		args = append(args, "--resource", r)
-	}
-	return args
-}
-
 func newClusterController() *cobra.Command {
 	var (
 		cfg  controller.Config

@@ -18,10 +18,11 @@ import (
 // sight is what there is in a cluster at one moment.
 type sight struct {
 	at      time.Time
-	waiting int // parcels that no slot has
+	waiting int // parcels that no slot has, of those that one more engine could run
 	engines []cluster.Engine
-	coming  int // engines that were started and have not come
-	failed  int // those that ended before they came, since the last sight
+	unfit   map[string]bool // engines that can take nothing of what waits
+	coming  int             // engines that were started and have not come
+	failed  int             // those that ended before they came, since the last sight
 }
 
 const (
@@ -58,7 +59,9 @@ func (d *demand) step(s sight) (start int, retire []string) {
 	before := d.active
 	d.active = map[string]activity{}
 	for _, e := range s.engines {
-		free += max(0, e.Slots-e.Running)
+		if !s.unfit[e.ID] {
+			free += max(0, e.Slots-e.Running)
+		}
 		a, known := before[e.ID]
 		if !known && d.failures > 0 { // one has come
 			d.failures, d.pause = 0, time.Time{}
@@ -210,11 +213,11 @@ func (g *grounds) look(ctx context.Context, d *demand) (sight, error) {
 		return sight{}, err
 	}
 	s := sight{at: time.Now(), engines: staying(now.Engines)}
-	// What engines have beyond their slots waits, too: they hand back what turns out long.
-	for _, q := range now.Queues {
-		s.waiting += q.Waiting + q.Running
+	next, err := cluster.Offer(d.slots, settings.Labels, settings.Resources)
+	if err != nil {
+		return sight{}, err
 	}
-	s.waiting = max(0, s.waiting-now.Slots())
+	s.waiting, s.unfit = waiting(now, next)
 	g.mine = slices.DeleteFunc(g.mine, func(one started) bool {
 		if slices.ContainsFunc(now.Engines, one.has) {
 			return true
@@ -247,6 +250,33 @@ func (g *grounds) look(ctx context.Context, d *demand) (sight, error) {
 		s.failed += g.ask(looking, all)
 	}
 	return s, nil
+}
+
+// waiting counts the parcels that no slot has, of queues that an engine such as next could
+// serve, and says which engines can take none of them.
+func waiting(now cluster.Status, next cluster.Engine) (parcels int, unfit map[string]bool) {
+	unfit = map[string]bool{}
+	slots := 0
+	for _, e := range now.Engines {
+		free := e
+		free.Resources = e.Free
+		takes, fits := 0, false
+		for _, q := range now.Queues {
+			if next.Takes(q) > 0 && q.Waiting+q.Running > 0 {
+				takes = max(takes, e.Takes(q))
+				fits = fits || free.Takes(q) > 0
+			}
+		}
+		slots += takes
+		unfit[e.ID] = !fits
+	}
+	// What engines have beyond their slots waits, too: they hand back what turns out long.
+	for _, q := range now.Queues {
+		if next.Takes(q) > 0 {
+			parcels += q.Waiting + q.Running
+		}
+	}
+	return max(0, parcels-slots), unfit
 }
 
 // ask asks for the states of jobs, forgets those that have vanished, and says how many of them

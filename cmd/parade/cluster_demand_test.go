@@ -22,6 +22,47 @@ func anEngine(id string, minutes, running int, done int64) cluster.Engine {
 	return cluster.Engine{ID: id, Slots: 2, Running: running, Done: done, Started: noon.Add(-time.Duration(minutes) * time.Minute)}
 }
 
+// TestDemandWaiting: what no new engine could run starts none, and slots that cannot run what
+// waits are not free for it.
+func TestDemandWaiting(t *testing.T) {
+	t.Parallel()
+	plain := cluster.Engine{ID: "plain", Slots: 2}
+	gpu := cluster.Engine{ID: "gpu", Slots: 2, Labels: []string{"gpu"}}
+	full := cluster.Engine{ID: "full", Slots: 4, Running: 2, Resources: map[string]int64{"mem": 16}, Free: map[string]int64{"mem": 0}}
+	offer := func(labels, resources []string) cluster.Engine {
+		e, err := cluster.Offer(2, labels, resources)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for _, tc := range []struct {
+		name    string
+		next    cluster.Engine
+		engines []cluster.Engine
+		queue   cluster.Queue
+		waiting int
+		unfit   map[string]bool
+	}{
+		{"anything", offer(nil, nil), []cluster.Engine{plain}, cluster.Queue{Waiting: 3, Running: 2}, 3, map[string]bool{"plain": false}},
+		{"a label that new ones lack", offer(nil, nil), []cluster.Engine{plain}, cluster.Queue{Waiting: 3, Requires: []string{"gpu"}}, 0, map[string]bool{"plain": true}},
+		{"a label that only new ones have", offer([]string{"gpu"}, nil), []cluster.Engine{plain}, cluster.Queue{Waiting: 3, Requires: []string{"gpu"}}, 3, map[string]bool{"plain": true}},
+		{"a label that one has", offer([]string{"gpu"}, nil), []cluster.Engine{plain, gpu}, cluster.Queue{Waiting: 3, Running: 2, Requires: []string{"gpu"}}, 3, map[string]bool{"plain": true, "gpu": false}},
+		{"a resource that is held", offer(nil, []string{"mem=16"}), []cluster.Engine{full}, cluster.Queue{Waiting: 3, Running: 2, Requires: []string{"mem=8"}}, 3, map[string]bool{"full": true}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			n, unfit := waiting(cluster.Status{Engines: tc.engines, Queues: []cluster.Queue{tc.queue}}, tc.next)
+			if n != tc.waiting {
+				t.Errorf("%d wait, want %d", n, tc.waiting)
+			}
+			if diff := cmp.Diff(tc.unfit, unfit); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestDemandStep(t *testing.T) {
 	t.Parallel()
 	idleSince := func(ago time.Duration, ids ...string) map[string]activity {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,9 @@ import (
 // those that are started later.
 type engines struct {
 	Launcher  string   `json:"launcher"`
-	Slots     int      `json:"slots"`               // of each; 0 for what its machine grants
+	Slots     int      `json:"slots"` // of each; 0 for what its machine grants
+	Labels    []string `json:"labels,omitempty"`
+	Resources []string `json:"resources,omitempty"`
 	Arguments []string `json:"arguments,omitempty"` // of "parade cluster engine", besides
 	Options   []string `json:"options,omitempty"`
 	Template  string   `json:"template,omitempty"` // its text
@@ -73,6 +76,18 @@ func (e engines) batch() bool {
 	return e.Launcher != localLauncher && e.Launcher != launch.SSHName && e.Launcher != mpiLauncher
 }
 
+// besides are the arguments of an engine but for its slots.
+func (e engines) besides() []string {
+	args := slices.Clone(e.Arguments)
+	for _, l := range e.Labels {
+		args = append(args, "--label", l)
+	}
+	for _, r := range e.Resources {
+		args = append(args, "--resource", r)
+	}
+	return args
+}
+
 // starter starts engines of one cluster.
 type starter struct {
 	name, folder string
@@ -112,7 +127,7 @@ func (s *starter) script() (launch.System, string, error) {
 		Cluster: s.name, Slots: slots, Log: filepath.Join(s.folder, "engine-"+s.Launcher+".log"), Options: s.Options,
 		Command: append([]string{
 			self, "cluster", "engine", "--connection", filepath.Join(s.folder, cluster.RoleEngine+".json"), "--slots", strconv.Itoa(slots),
-		}, s.Arguments...),
+		}, s.besides()...),
 	}, s.Template)
 	return system, script, err
 }
@@ -123,7 +138,7 @@ func (s *starter) arguments() []string {
 	if s.Slots > 0 {
 		args = append(args, "--slots", strconv.Itoa(s.Slots))
 	}
-	return append(args, s.Arguments...)
+	return append(args, s.besides()...)
 }
 
 // started is what has been started: a process of this machine, or a job.
@@ -234,7 +249,7 @@ func (s *starter) ranks(n int) (started, error) {
 	// On other nodes, too, neither engines nor their children are to take themselves for ranks.
 	argv = append(argv, "env", mpi.EnvSwitch+"=off", self, "cluster", "engine", "--connection", filepath.Join(s.folder, cluster.RoleEngine+".json"),
 		"--batch", mpiLauncher+" "+id, "--slots", strconv.Itoa(max(1, s.Slots)))
-	d, err := detachProgram(filepath.Join(s.folder, "engine-mpi-"+id+".log"), append(argv, s.Arguments...))
+	d, err := detachProgram(filepath.Join(s.folder, "engine-mpi-"+id+".log"), append(argv, s.besides()...))
 	if err != nil {
 		return started{}, err
 	}

@@ -23,7 +23,7 @@ const startPatience = 30 * time.Second
 
 // engines are the settings that the flags make.
 func (o clusterStart) settings() (engines, error) {
-	e := engines{Launcher: o.launcher, Slots: o.slots, Options: o.options, Hosts: o.hosts, Min: o.min, Max: o.max, Idle: o.idle, Arguments: o.offer()}
+	e := engines{Launcher: o.launcher, Slots: o.slots, Options: o.options, Hosts: o.hosts, Min: o.min, Max: o.max, Idle: o.idle, Labels: o.labels, Resources: o.resources}
 	if o.idle > 0 && o.max == 0 { // with a maximum the controller sees to it
 		e.Arguments = append(e.Arguments, "--idle-timeout", o.idle.String())
 	}
