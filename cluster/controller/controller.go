@@ -184,8 +184,9 @@ func (c *Controller) start(ctx context.Context) (err error) {
 		JetStream: true, StoreDir: filepath.Join(c.cfg.Folder, "jetstream"), SyncAlways: c.cfg.Sync,
 		TLS: true, TLSTimeout: 5, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13},
 		Accounts: []*server.Account{main, system}, SystemAccount: "SYS", Nkeys: users,
-		// A machine may be busy for a while without being gone.
-		PingInterval: 5 * time.Second, MaxPingsOut: 3, WriteDeadline: 10 * time.Second,
+		// As the others do: until the server knows that an engine is gone it hands it
+		// parcels. One that was only busy comes back.
+		PingInterval: 2 * time.Second, MaxPingsOut: 2, WriteDeadline: 10 * time.Second,
 		DisableShortFirstPing: true,
 	}
 	if c.server, err = server.NewServer(opts); err != nil {
@@ -359,6 +360,7 @@ func permissions(role string) *server.Permissions {
 		allow = append(allow,
 			"$JS.API.CONSUMER.MSG.NEXT.*."+queue.Consumer, "$JS.ACK.*."+queue.Consumer+".>",
 			queue.Rest("*", "*"), queue.Done("*", "*"), "$KV."+queue.Engines+".*",
+			"$KV."+queue.Tries+".*", "$JS.API.DIRECT.GET.KV_"+queue.Tries+".>",
 			// to read and write large values, and nothing else of a stream
 			"$JS.API.STREAM.INFO.*", "$JS.API.DIRECT.GET.*."+meta, "$JS.API.CONSUMER.CREATE.*.*."+chunks,
 			"$JS.API.CONSUMER.DELETE.*.*", chunks, meta)

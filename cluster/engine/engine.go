@@ -101,6 +101,7 @@ type engine struct {
 	started   time.Time
 	conn      *nats.Conn
 	js        jetstream.JetStream
+	tries     jetstream.KeyValue // how many engines have begun a parcel
 	courier   *queue.Courier
 	again     chan struct{} // the connection has come back
 	inbox     string        // parcels come to inbox + queue
@@ -154,7 +155,7 @@ type held struct {
 	msg    *nats.Msg
 	again  atomic.Pointer[nats.Msg] // its last delivery, if there was another
 	seq    uint64                   // in the stream
-	losses int                      // engines that have had it before, and did not answer
+	losses int                      // deliveries to engines that did not answer; those that had begun it, once this one has
 	at     time.Time
 	owed   int  // confirmations that are missing, and one for what still runs
 	back   bool // it has been handed back
@@ -305,6 +306,9 @@ func (e *engine) run(ctx context.Context) (err error) {
 	}
 	if at, known := started(ctx, states); known {
 		e.breaks = []time.Time{at}
+	}
+	if e.tries, err = queue.Bucket(ctx, e.js, queue.Tries); err != nil {
+		return fmt.Errorf("engine: the bucket of tries: %w", err)
 	}
 	e.work.Go(func() { queue.Follow(e.ctx, records, e.again, e.listen) })
 	e.work.Go(func() { e.beat(states) })
@@ -788,7 +792,7 @@ func (e *engine) handBack(h *held) {
 	}
 }
 
-// losses is how many engines have had a parcel before, and did not answer. A controller
+// losses is how often a parcel was delivered before without an answer. A controller
 // that was started again may deliver each parcel once more, though no engine was lost.
 // It is called with the engine locked.
 func (e *engine) losses(meta *nats.MsgMetadata) int {

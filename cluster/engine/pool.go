@@ -342,6 +342,12 @@ func (e *engine) begin(h *held) {
 		e.giveUp(h, &brokenError{err})
 		return
 	}
+	if h.losses > 0 {
+		if h.losses, err = e.tried(h); err != nil {
+			e.giveUp(h, err)
+			return
+		}
+	}
 	if h.losses >= maxLosses {
 		e.part(h, m, parcel)
 		return

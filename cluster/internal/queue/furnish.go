@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -25,6 +26,7 @@ func Furnish(ctx context.Context, js jetstream.JetStream, replicas int) error {
 		{"KV_" + Records, kv(jetstream.KeyValueConfig{Bucket: Records})},
 		{"KV_" + Engines, kv(jetstream.KeyValueConfig{Bucket: Engines, Storage: jetstream.MemoryStorage, TTL: Stale})},
 		{"KV_" + Clients, kv(jetstream.KeyValueConfig{Bucket: Clients, Storage: jetstream.MemoryStorage, TTL: Stale})},
+		{"KV_" + Tries, kv(jetstream.KeyValueConfig{Bucket: Tries, Storage: jetstream.MemoryStorage, TTL: 10 * time.Minute})},
 		{"OBJ_" + Programs, func() error {
 			_, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: Programs, Replicas: replicas})
 			return err

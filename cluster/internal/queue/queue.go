@@ -23,6 +23,7 @@ const (
 	Records  = "parade-queues"
 	Engines  = "parade-engines"
 	Programs = "parade-programs"
+	Tries    = "parade-tries"   // how many engines have begun a parcel, by queue and number in the stream
 	Clients  = "parade-clients" // a key of each client that is there
 )
 
