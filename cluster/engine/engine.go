@@ -80,6 +80,11 @@ const (
 	depth = 32
 	// pullFor is how long the server keeps a request for parcels.
 	pullFor = 30 * time.Second
+	// busyFor is the same for a queue that is busy, from which an engine asks for many.
+	// Should it freeze they are sent to it all the same, one after another.
+	busyFor = time.Second
+	// lively is for how long after a parcel a queue counts as busy.
+	lively = time.Second
 	// forget is when a job that nothing is heard of is ended.
 	forget = 10 * time.Second
 	// maxPaces bounds the jobs of which the engine remembers how long their parcels take.
@@ -683,7 +688,7 @@ func (e *engine) proceed() {
 	now := time.Now()
 	busy := 0
 	for _, q := range e.queues {
-		if now.Sub(q.came) < time.Second {
+		if now.Sub(q.came) < lively {
 			busy++
 		}
 	}
@@ -694,7 +699,7 @@ func (e *engine) proceed() {
 		switch fit := e.fit(q); {
 		case !fit && (!q.lacks.IsZero() || len(q.waiting) > 0):
 			want = 0
-		case fit && now.Sub(q.came) < time.Second:
+		case fit && now.Sub(q.came) < lively:
 			want = share
 			if len(q.needs.Amounts) > 0 {
 				want = min(share, q.needs.Tasks(share, e.cfg.Labels, e.free))
@@ -738,11 +743,12 @@ func (e *engine) isQuick(key relayKey) bool {
 func (e *engine) ask(q *source, n int, now time.Time) {
 	q.asked += n
 	q.askedAt = now
-	request := append(strconv.AppendInt([]byte(`{"batch":`), int64(n), 10), requestTail...)
-	_ = e.conn.PublishRequest(q.requests, e.inbox+q.ID, request)
+	keep := pullFor
+	if now.Sub(q.came) < lively {
+		keep = busyFor
+	}
+	_ = e.conn.PublishRequest(q.requests, e.inbox+q.ID, fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, n, keep.Nanoseconds()))
 }
-
-var requestTail = fmt.Sprintf(`,"expires":%d}`, pullFor.Nanoseconds())
 
 // finished gives a parcel's slot back. took is the time of its tasks, if they have run.
 func (e *engine) finished(h *held, took time.Duration) {
