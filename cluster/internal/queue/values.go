@@ -112,8 +112,17 @@ func IsGone(err error) bool {
 	return errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
+// putting is held while a program is stored.
+var putting = make(chan struct{}, 1)
+
 // PutProgram stores the program that is running, if it is not there.
 func PutProgram(ctx context.Context, js jetstream.JetStream, hash string) error {
+	select { // many jobs of a program may be submitted at once
+	case putting <- struct{}{}:
+		defer func() { <-putting }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	// It may take longer than Persist gives a try.
 	return Persist(ctx, 2*time.Minute, func(context.Context) error { return putProgram(ctx, js, hash) })
 }
