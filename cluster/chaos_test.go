@@ -176,7 +176,7 @@ func dozed(in, out []int, r parade.Report) error {
 
 // actor is a process in a role, which is started again when it has been killed.
 type actor struct {
-	t             *testing.T
+	t             testing.TB
 	role          string
 	folder, cache string
 	mu            sync.Mutex
@@ -234,12 +234,12 @@ func (a *actor) end() {
 }
 
 // stage starts a controller and engines, and connects.
-func stage(t *testing.T, engines int) (ctl *actor, all []*actor, client *cluster.Client) {
+func stage(t testing.TB, engines int) (ctl *actor, all []*actor, client *cluster.Client) {
 	t.Helper()
 	return stageAt(t, t.TempDir(), engines)
 }
 
-func stageAt(t *testing.T, folder string, engines int) (ctl *actor, all []*actor, client *cluster.Client) {
+func stageAt(t testing.TB, folder string, engines int) (ctl *actor, all []*actor, client *cluster.Client) {
 	t.Helper()
 	cache := t.TempDir()
 	ctl = &actor{t: t, role: "controller", folder: folder, cache: cache}
@@ -316,9 +316,9 @@ func chaosTime(t *testing.T, variable string, usual time.Duration) time.Duration
 	return d
 }
 
-// strike kills controller and engines at random, and stops an engine now and then, for
-// PARADE_CHAOS_STOP. The function that it returns ends that and says how often it struck.
-func strike(t *testing.T, ctl *actor, engines []*actor) (end func() map[string]int) {
+// strike kills engines at random, the controller not more often than every gap, and stops an
+// engine now and then, for PARADE_CHAOS_STOP. The function that it returns ends that and says how often it struck.
+func strike(t *testing.T, ctl *actor, engines []*actor, gap time.Duration) (end func() map[string]int) {
 	frozen := chaosTime(t, "PARADE_CHAOS_STOP", 3*time.Second)
 	over := make(chan struct{})
 	struck := map[string]int{}
@@ -326,6 +326,7 @@ func strike(t *testing.T, ctl *actor, engines []*actor) (end func() map[string]i
 	work.Go(func() {
 		awake := slices.Clone(engines)
 		woken := make(chan *actor, len(engines))
+		var struckController time.Time
 		for round := 0; ; round++ {
 			select {
 			case <-over:
@@ -337,7 +338,8 @@ func strike(t *testing.T, ctl *actor, engines []*actor) (end func() map[string]i
 			}
 			i := rand.IntN(len(awake))
 			switch {
-			case round%5 == 2:
+			case round%5 == 2 && time.Since(struckController) > gap:
+				struckController = time.Now()
 				struck["controller"]++
 				ctl.kill(100 * time.Millisecond)
 			case round%5 == 4 && len(awake) == len(engines):
@@ -378,7 +380,7 @@ func TestChaos(t *testing.T) {
 	for i := range in {
 		in[i] = rand.IntN(8)
 	}
-	struck := strike(t, ctl, engines)
+	struck := strike(t, ctl, engines, 0)
 	start := time.Now()
 	var r parade.Report
 	out, err := parade.Map(ctx, client.LoadBalanced(), doze, in, parade.Retries(1), parade.WithReport(&r))
@@ -393,8 +395,9 @@ func TestChaos(t *testing.T) {
 	t.Logf("%d tasks in %v, killed or stopped: %v", n, took, kills)
 }
 
-// tormented runs a client until it has come to its end, and kills it up to most times.
-func tormented(t *testing.T, most int, client func() *exec.Cmd) (kills int) {
+// tormented runs a client until it has come to its end, and kills it up to most times: the
+// first soon, the others after about mean.
+func tormented(t *testing.T, most int, mean time.Duration, client func() *exec.Cmd) (kills int) {
 	t.Helper()
 	for {
 		var said bytes.Buffer
@@ -406,8 +409,10 @@ func tormented(t *testing.T, most int, client func() *exec.Cmd) (kills int) {
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
 		var moment <-chan time.Time
-		if kills < most {
-			moment = time.After(time.Duration(200+rand.IntN(3000)) * time.Millisecond)
+		if kills == 0 {
+			moment = time.After(200*time.Millisecond + rand.N(time.Second))
+		} else if kills < most {
+			moment = time.After(200*time.Millisecond + rand.N(2*mean))
 		}
 		select {
 		case err := <-ended:
@@ -432,8 +437,8 @@ func TestChaosJob(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*10*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	struck := strike(t, ctl, engines)
-	died := tormented(t, n/150, func() *exec.Cmd { return s.client(ctx, fmt.Sprint("job ", n)) })
+	struck := strike(t, ctl, engines, 0)
+	died := tormented(t, n/400, 2*time.Second, func() *exec.Cmd { return s.client(ctx, fmt.Sprint("job ", n)) })
 	took := time.Since(start)
 	t.Logf("%d tasks in %v, killed or stopped: %v, and %d clients", n, took, struck(), died)
 	if died == 0 {
@@ -448,11 +453,13 @@ func TestChaosCommands(t *testing.T) {
 	ctl, engines, _ := stageAt(t, s.folder(), 3)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "list"), strings.Join(numbers(n), "\n")+"\n", 0o600)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	struck := strike(t, ctl, engines)
-	died := tormented(t, n/150, func() *exec.Cmd {
+	// Each dead client leaves a queue, which a controller removes once it has missed the client
+	// for 30 s; until then engines go on with what is in it.
+	struck := strike(t, ctl, engines, 40*time.Second)
+	died := tormented(t, n/400, 4*time.Second, func() *exec.Cmd {
 		cmd := s.command(ctx, s.parade, "run", "--no-progress", "--on", "cluster:lab", "--joblog", "log", "--resume", "--output", "out/{}",
 			`echo {} >> effects; { echo begin {}; echo end {}; } > {out}`, "::::", "list")
 		cmd.Dir = dir
@@ -498,4 +505,13 @@ func TestChaosCommands(t *testing.T) {
 		t.Errorf("%d tasks in the joblog and %d that ran, want %d", len(done), len(effects), n)
 	}
 	t.Logf("%d commands in %v, %d of them more than once, killed or stopped: %v, and %d clients", n, took, again, kills, died)
+}
+
+// numbers are those from 1 to n, as words.
+func numbers(n int) []string {
+	words := make([]string, n)
+	for i := range words {
+		words[i] = strconv.Itoa(i + 1)
+	}
+	return words
 }
