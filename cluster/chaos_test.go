@@ -431,6 +431,7 @@ func tormented(t *testing.T, most int, mean time.Duration, client func() *exec.C
 // TestChaosJob: besides, the client of a named job is killed, while it submits and while it
 // waits, and another attaches.
 func TestChaosJob(t *testing.T) {
+	t.Parallel()
 	n := chaosTasks(t, 1500)
 	s := newPlace(t)
 	ctl, engines, _ := stageAt(t, s.folder(), 3)
@@ -448,6 +449,7 @@ func TestChaosJob(t *testing.T) {
 
 // TestChaosCommands: the same for commands, whose client goes on by its journal.
 func TestChaosCommands(t *testing.T) {
+	t.Parallel()
 	n := chaosTasks(t, 1500)
 	s := newPlace(t)
 	ctl, engines, _ := stageAt(t, s.folder(), 3)

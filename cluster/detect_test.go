@@ -38,6 +38,7 @@ var witness = parade.FuncContext("cluster.witness", func(ctx context.Context, di
 // TestDetection measures the time from the death, or the freeze, of an engine to the start
 // of its task on another. PARADE_DETECT is how often; two are for the CI.
 func TestDetection(t *testing.T) {
+	t.Parallel()
 	times := 2
 	if text := os.Getenv("PARADE_DETECT"); text != "" {
 		var err error

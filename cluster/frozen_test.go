@@ -14,6 +14,7 @@ import (
 // TestFrozenRequests: an engine that freezes while it has asked for many parcels is handed
 // some of them again and again. None of their tasks is taken for one that kills engines.
 func TestFrozenRequests(t *testing.T) {
+	t.Parallel()
 	_, engines, client := stage(t, 2)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
