@@ -316,9 +316,9 @@ func chaosTime(t *testing.T, variable string, usual time.Duration) time.Duration
 	return d
 }
 
-// strike kills engines at random, the controller not more often than every gap, and stops an
-// engine now and then, for PARADE_CHAOS_STOP. The function that it returns ends that and says how often it struck.
-func strike(t *testing.T, ctl *actor, engines []*actor, gap time.Duration) (end func() map[string]int) {
+// strike kills an engine about every pause, the controller not more often than every gap, and
+// stops an engine now and then, for PARADE_CHAOS_STOP. The function that it returns ends that and says how often it struck.
+func strike(t *testing.T, ctl *actor, engines []*actor, pause, gap time.Duration) (end func() map[string]int) {
 	frozen := chaosTime(t, "PARADE_CHAOS_STOP", 3*time.Second)
 	over := make(chan struct{})
 	struck := map[string]int{}
@@ -334,7 +334,7 @@ func strike(t *testing.T, ctl *actor, engines []*actor, gap time.Duration) (end 
 			case e := <-woken:
 				awake = append(awake, e)
 				continue
-			case <-time.After(time.Duration(100+rand.IntN(400)) * time.Millisecond):
+			case <-time.After(pause/3 + rand.N(4*pause/3)):
 			}
 			i := rand.IntN(len(awake))
 			switch {
@@ -380,7 +380,7 @@ func TestChaos(t *testing.T) {
 	for i := range in {
 		in[i] = rand.IntN(8)
 	}
-	struck := strike(t, ctl, engines, 0)
+	struck := strike(t, ctl, engines, 300*time.Millisecond, 0)
 	start := time.Now()
 	var r parade.Report
 	out, err := parade.Map(ctx, client.LoadBalanced(), doze, in, parade.Retries(1), parade.WithReport(&r))
@@ -438,7 +438,7 @@ func TestChaosJob(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(n)*10*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	struck := strike(t, ctl, engines, 0)
+	struck := strike(t, ctl, engines, 300*time.Millisecond, 0)
 	died := tormented(t, n/400, 2*time.Second, func() *exec.Cmd { return s.client(ctx, fmt.Sprint("job ", n)) })
 	took := time.Since(start)
 	t.Logf("%d tasks in %v, killed or stopped: %v, and %d clients", n, took, struck(), died)
@@ -459,8 +459,9 @@ func TestChaosCommands(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	// Each dead client leaves a queue, which a controller removes once it has missed the client
-	// for 30 s; until then engines go on with what is in it.
-	struck := strike(t, ctl, engines, 40*time.Second)
+	// for 30 s; until then engines go on with what is in it. A command takes longer than a call,
+	// and one that has cost four engines is set aside.
+	struck := strike(t, ctl, engines, time.Second, 40*time.Second)
 	died := tormented(t, n/400, 4*time.Second, func() *exec.Cmd {
 		cmd := s.command(ctx, s.parade, "run", "--no-progress", "--on", "cluster:lab", "--joblog", "log", "--resume", "--output", "out/{}",
 			`echo {} >> effects; { echo begin {}; echo end {}; } > {out}`, "::::", "list")
