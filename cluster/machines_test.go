@@ -225,7 +225,8 @@ func TestCut(t *testing.T) {
 		if round < 2 {
 			d = longest
 		}
-		cuts[1+round%2]++
-		all[0].cut(1+round%2, d)
+		other := 2 - round%2 // the client first
+		cuts[other]++
+		all[0].cut(other, d)
 	}
 }
