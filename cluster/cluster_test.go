@@ -101,14 +101,15 @@ func (l *lab) Close() error {
 }
 
 // TestConformance: with PARADE_TEST_CLUSTER=NAME the suite runs on that cluster of this
-// user, whose engines must be on this machine, or on others that share its folder for
-// temporary files.
+// user, whose engines must be on this machine, or on the one that PARADE_TEST_HOST names
+// and that shares its folder for temporary files.
 func TestConformance(t *testing.T) {
 	features := paradetest.Features{
 		Kill:   func(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) },
 		Freeze: func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
 	}
 	if name := os.Getenv(suiteVariable); name != "" {
+		features.Host = os.Getenv("PARADE_TEST_HOST")
 		paradetest.Run(t, func(ctx context.Context) (parade.Executor, error) { return parade.Open(ctx, "cluster:"+name) }, features)
 		return
 	}

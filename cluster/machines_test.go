@@ -178,7 +178,7 @@ func TestMachines(t *testing.T) {
 		s, dir := s.with(t), t.TempDir()
 		all[1].bare(s, 2, dir)
 		s.wait(1)
-		s.env = append(s.env[:len(s.env):len(s.env)], "TMPDIR="+dir)
+		s.env = append(s.env[:len(s.env):len(s.env)], "TMPDIR="+dir, "PARADE_TEST_HOST="+all[1].name)
 		s.conform()
 	})
 }
@@ -207,6 +207,13 @@ func TestCut(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- client.Wait() }()
 	start := time.Now()
+	under := *s
+	under.under = all[0].under("")
+	for done := int64(0); done == 0; { // in the middle of the job
+		for _, e := range under.status().Engines {
+			done += e.Done
+		}
+	}
 	var cuts [3]int
 	for round := 0; ; round++ {
 		select {

@@ -41,6 +41,8 @@ type Features struct {
 	// Kill ends the process with the given id at once, and Freeze stops it
 	// from running (SIGSTOP). With nil the tests that need them are left out.
 	Kill, Freeze func(pid int) error
+	// Host is the machine that the workers are on; "" is this one.
+	Host string
 	// Tasks is the number of tasks of the largest test; 0 is 100,000.
 	Tasks int
 	// Large is the size in bytes of the largest bound argument; 0 is 80 MB.
