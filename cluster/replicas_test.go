@@ -38,7 +38,7 @@ func TestSiteConformance(t *testing.T) {
 // TestChaosSite: servers of NATS are killed, one at a time, while functions and commands run.
 func TestChaosSite(t *testing.T) {
 	t.Parallel()
-	n := chaosTasks(t, 3000)
+	n := chaosTasks(t, 1000)
 	s, servers := atServers(t, 2, 2)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute+time.Duration(n)*20*time.Millisecond)
 	defer cancel()
