@@ -53,13 +53,13 @@ const suiteVariable = "PARADE_TEST_CLUSTER"
 // place has a cluster named lab that the command starts.
 type place struct {
 	programs
-	t     *testing.T
+	t     testing.TB
 	state string   // its folder is below
 	env   []string // besides this process's own
 	under []string // what the client's commands run under
 }
 
-func newPlace(t *testing.T, env ...string) *place {
+func newPlace(t testing.TB, env ...string) *place {
 	t.Helper()
 	p, err := builtPrograms()
 	if err != nil {
@@ -76,7 +76,7 @@ func newPlace(t *testing.T, env ...string) *place {
 }
 
 // with is the place in a part of the test.
-func (s *place) with(t *testing.T) *place {
+func (s *place) with(t testing.TB) *place {
 	part := *s
 	part.t = t
 	return &part
@@ -204,7 +204,7 @@ func (s *place) stop() {
 }
 
 // missing ends a test that needs what is not here. In the CI that is a failure.
-func missing(t *testing.T, format string, args ...any) {
+func missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if text := fmt.Sprintf(format, args...); os.Getenv("CI") == "true" {
 		t.Fatal(text)
@@ -214,7 +214,7 @@ func missing(t *testing.T, format string, args ...any) {
 }
 
 // tool finds a program, also where only root usually looks.
-func tool(t *testing.T, name string) string {
+func tool(t testing.TB, name string) string {
 	t.Helper()
 	for _, try := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
 		if path, err := exec.LookPath(try); err == nil {
@@ -226,7 +226,7 @@ func tool(t *testing.T, name string) string {
 }
 
 // daemon runs a program until the end of the test.
-func daemon(t *testing.T, argv ...string) {
+func daemon(t testing.TB, argv ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -255,7 +255,7 @@ func daemon(t *testing.T, argv ...string) {
 }
 
 // write writes a file of a test's.
-func write(t *testing.T, path, text string, mode os.FileMode) string {
+func write(t testing.TB, path, text string, mode os.FileMode) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)

@@ -88,12 +88,3 @@ func TestChaosSite(t *testing.T) {
 	}
 	t.Logf("%d tasks and as many commands in %v, while %d servers of NATS were killed", n, time.Since(start), kills)
 }
-
-// numbers are those from 1 to n, as words.
-func numbers(n int) []string {
-	words := make([]string, n)
-	for i := range words {
-		words[i] = fmt.Sprint(i + 1)
-	}
-	return words
-}
