@@ -83,9 +83,9 @@ func (m *machine) cut(other int, d time.Duration) {
 	}
 }
 
-// bare starts an engine on a machine that has nothing but the command, the C library
-// that it is linked to, and the engine's connection file: no other program, of devices
-// only the null device, the kernel's /proc and an empty /tmp. Folders that are named are shared with this machine.
+// bare starts an engine on a machine that has nothing but the command and the engine's
+// connection file: no other program and no library, of devices only the null device, the
+// kernel's /proc and an empty /tmp. Folders that are named are shared with this machine.
 func (m *machine) bare(s *place, slots int, shared ...string) {
 	t := s.t
 	t.Helper()
@@ -99,15 +99,6 @@ func (m *machine) bare(s *place, slots int, shared ...string) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	files := map[string]string{s.parade: "parade", filepath.Join(s.folder(), "engine.json"): "engine.json"}
-	libraries, err := exec.Command(tool(t, "ldd"), s.parade).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ldd: %v: %s", err, libraries)
-	}
-	for word := range strings.FieldsSeq(string(libraries)) {
-		if filepath.IsAbs(word) {
-			files[word] = word
-		}
-	}
 	for from, to := range files {
 		to = filepath.Join(root, to)
 		data, err := os.ReadFile(from)

@@ -19,8 +19,8 @@ import (
 	"github.com/parade-go/parade/cluster"
 )
 
-// programs are what the tests of whole clusters start: they are built without cgo, and
-// the suite is static, so that it runs where there is nothing else.
+// programs are what the tests of whole clusters start. Both need no shared library, so that they
+// run where there is nothing else.
 type programs struct {
 	parade string // the command
 	suite  string // these tests, as a client of a cluster
@@ -35,8 +35,8 @@ var builtPrograms = sync.OnceValues(func() (p programs, err error) {
 	}
 	p.parade, p.suite = filepath.Join(programsFolder, "parade"), filepath.Join(programsFolder, "suite")
 	for _, args := range [][]string{
-		{"build", "-o", p.parade, "../cmd/parade"},
-		{"test", "-c", "-o", p.suite, "."},
+		{"build", "-tags", "static", "-o", p.parade, "../cmd/parade"},
+		{"test", "-tags", "static", "-c", "-o", p.suite, "."},
 	} {
 		cmd := exec.Command("go", args...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
