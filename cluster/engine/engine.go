@@ -310,7 +310,9 @@ func (e *engine) run(ctx context.Context) (err error) {
 		return fmt.Errorf("engine: the bucket of engines: %w", err)
 	}
 	if at, known := started(ctx, states); known {
-		e.breaks = []time.Time{at}
+		e.mu.Lock()
+		e.breaks = append([]time.Time{at}, e.breaks...) // the connection may have come back already
+		e.mu.Unlock()
 	}
 	if e.tries, err = queue.Bucket(ctx, e.js, queue.Tries); err != nil {
 		return fmt.Errorf("engine: the bucket of tries: %w", err)

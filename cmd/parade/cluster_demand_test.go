@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,7 @@ func TestDemandStep(t *testing.T) {
 // fake is a world in which an engine of two slots comes some time after it was started, and does one
 // task a second in each.
 type fake struct {
+	mu       sync.Mutex
 	takes    time.Duration // from start to there
 	tasks    int
 	broken   bool
@@ -129,6 +131,8 @@ type fake struct {
 }
 
 func (f *fake) look(_ context.Context, d *demand) (sight, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	d.min, d.max, d.slots, d.idle = f.min, f.max, 2, time.Minute
 	now := time.Now()
 	f.due = slices.DeleteFunc(f.due, func(at time.Time) bool {
@@ -150,6 +154,8 @@ func (f *fake) look(_ context.Context, d *demand) (sight, error) {
 }
 
 func (f *fake) start(_ context.Context, n int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for range n {
 		f.starts = append(f.starts, time.Now())
 		if f.broken {
@@ -161,6 +167,8 @@ func (f *fake) start(_ context.Context, n int) error {
 }
 
 func (f *fake) retire(_ context.Context, ids []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.engines = slices.DeleteFunc(f.engines, func(e cluster.Engine) bool { return slices.Contains(ids, e.ID) })
 	return nil
 }
@@ -179,7 +187,9 @@ func TestFollow(t *testing.T) {
 			for _, step := range then {
 				time.Sleep(30 * time.Minute)
 				synctest.Wait()
+				f.mu.Lock()
 				step()
+				f.mu.Unlock()
 			}
 			cancel()
 			<-over
