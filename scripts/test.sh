@@ -24,7 +24,7 @@ else
 	echo "no race detector here (it needs a C compiler): the tests run without it"
 fi
 # shellcheck disable=SC2086
-tests() { go test -json $race -timeout 10m ./... | go run ./scripts/tally; }
+tests() { go test -json $race -timeout 20m ./... | go run ./scripts/tally; }
 step "go test $race ./..." tests
 
 if [ -n "$failed" ]; then
