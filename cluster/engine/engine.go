@@ -707,8 +707,9 @@ func (e *engine) proceed() {
 				want = min(share, q.needs.Tasks(share, e.cfg.Labels, e.free))
 			}
 		}
-		// One request for several parcels costs as much as one for a single.
-		if q.asked == 0 || q.asked < want && want-q.asked >= max(1, e.cfg.Slots*depth/8) {
+		// One request for several parcels costs as much as one for a single. One for none the server
+		// would take for one for a single.
+		if want > 0 && (q.asked == 0 || q.asked < want && want-q.asked >= max(1, e.cfg.Slots*depth/8)) {
 			e.ask(q, want-q.asked, now)
 		}
 	}

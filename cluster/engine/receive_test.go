@@ -52,6 +52,33 @@ func TestDeliveredAgain(t *testing.T) {
 	}
 }
 
+// TestAsksForNothing: an engine that has not what a queue requires asks it for nothing, and
+// for a parcel once it has. Each request for none would bring one all the same.
+func TestAsksForNothing(t *testing.T) {
+	t.Parallel()
+	e, _ := bare(t)
+	needs, err := queue.ParseNeeds([]string{"license=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &source{Record: queue.Record{ID: "q"}, needs: needs, lacks: time.Now(), requests: e.conn.NewInbox()}
+	e.cfg.Slots, e.queues, e.free = 4, []*source{q}, map[string]int64{"license": 0}
+	for _, test := range []struct {
+		name string
+		free int64
+		want uint64 // requests
+	}{{"there is none", 0, 0}, {"there is one", 1, 1}} {
+		e.free["license"] = test.free
+		before := e.conn.Stats().OutMsgs
+		for range 5 {
+			e.proceed()
+		}
+		if n := e.conn.Stats().OutMsgs - before; n != test.want {
+			t.Errorf("%s: it asked %d times, want %d", test.name, n, test.want)
+		}
+	}
+}
+
 func TestLosses(t *testing.T) {
 	t.Parallel()
 	stored := time.Now()
