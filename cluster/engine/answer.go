@@ -11,15 +11,16 @@ import (
 // errCancelled stops a job that may be taken up again.
 var errCancelled = errors.New("the job was cancelled")
 
-// unwanted says why a parcel is not to be run, if its queue has been left.
+// unwanted says why a parcel is not to be run, if its job is over or its queue has been left.
 func (e *engine) unwanted(h *held) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	_, over := e.ended[h.key()]
 	switch {
+	case over, h.source.gone:
+		return errOver
 	case h.source.left:
 		return errCancelled
-	case h.source.gone:
-		return errOver
 	}
 	return nil
 }
@@ -42,20 +43,23 @@ func (e *engine) deliverJob(h *held, answer []byte, tasks parade.Parcel, failed 
 		}
 		value = hash[:]
 	}
-	e.send(h, s, queue.AppendJobAnswer(nil, value, inputs, elsewhere))
+	e.answer(h, &s, queue.AppendJobAnswer(nil, value, inputs, elsewhere))
 }
 
 // refuse answers that no engine can run the job.
 func (e *engine) refuse(h *held, err error) {
-	refusal := queue.AppendAnswer(nil, parade.Refusal(err))
+	var s *queue.Summary
 	if h.source.Job != nil {
-		e.send(h, queue.Summary{}, refusal)
-		return
+		s = &queue.Summary{}
 	}
-	e.answer(h, refusal)
+	e.answer(h, s, queue.AppendAnswer(nil, parade.Refusal(err)))
 }
 
-func (e *engine) send(h *held, s queue.Summary, data []byte) {
-	header := nats.Header{queue.SummaryHeader: []string{s.String()}}
-	e.courier.SendWith(queue.Done(h.source.ID, h.job), header, data, func() { e.confirmed(h) })
+// answer sends an answer, of a named job's with its summary.
+func (e *engine) answer(h *held, s *queue.Summary, data []byte) {
+	var header nats.Header
+	if s != nil {
+		header = nats.Header{queue.SummaryHeader: []string{s.String()}}
+	}
+	e.send(h, queue.Done(h.source.ID, h.job), header, data)
 }

@@ -89,8 +89,10 @@ const (
 	forget = 10 * time.Second
 	// maxPaces bounds the jobs of which the engine remembers how long their parcels take.
 	maxPaces = 1000
-	// rememberOver is how long parcels of a job that is over are dropped.
+	// rememberOver is how long parcels of a job that is over are dropped, at least; of a queue
+	// that is there it is as long, unless that makes more than maxEnded.
 	rememberOver = time.Minute
+	maxEnded     = 1000
 	// maxLosses is how many engines a parcel may cost before its tasks are parted, or a
 	// single one is set aside.
 	maxLosses = 4
@@ -113,6 +115,7 @@ type engine struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	work      sync.WaitGroup
+	sending   sync.RWMutex // full while what is on its way to a queue is given up; comes before mu
 
 	mu       sync.Mutex
 	draining bool
@@ -522,11 +525,6 @@ func (e *engine) leave(id string, keep bool) {
 		e.waiting--
 	}
 	q.waiting = nil
-	for h := range e.held {
-		if h.source == q && !keep { // nothing will be confirmed any more
-			e.release(h)
-		}
-	}
 	var stopped []*relay
 	for _, p := range e.pools {
 		stopped = append(stopped, p.take(func(key relayKey) bool { return key.queue == id })...)
@@ -546,17 +544,37 @@ func (e *engine) leave(id string, keep bool) {
 	}
 }
 
-// abandon gives up what is on its way to a queue that has been removed.
+// abandon gives up what is here of a queue that has been removed, also if its job was cancelled
+// before, and what is on its way to it.
 func (e *engine) abandon(id string) {
-	e.courier.Forget(queue.Done(id, ""))
-	e.courier.Forget(queue.Rest(id, ""))
+	e.sending.Lock()
+	defer e.sending.Unlock()
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	for h := range e.held {
-		if h.source.ID == id && h.back {
+		if h.source.ID == id {
+			h.source.gone = true
 			e.release(h)
 		}
 	}
+	e.mu.Unlock()
+	e.courier.Forget(queue.Done(id, ""))
+	e.courier.Forget(queue.Rest(id, ""))
+}
+
+// send publishes what a parcel has come to, unless its queue is gone: nothing would confirm it.
+func (e *engine) send(h *held, subject string, header nats.Header, data []byte) {
+	e.sending.RLock()
+	defer e.sending.RUnlock()
+	if !e.isGone(h) {
+		e.courier.SendWith(subject, header, data, func() { e.confirmed(h) })
+	}
+}
+
+// isGone reports whether the queue of a parcel has been removed.
+func (e *engine) isGone(h *held) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return h.source.gone
 }
 
 var errOver = errors.New("the job is over")
@@ -597,6 +615,20 @@ func (e *engine) over(m *nats.Msg) {
 	}
 	for _, r := range stopped {
 		r.stop(errOver)
+	}
+}
+
+// forgetEnded forgets jobs that are over and of which no parcel can come any more. It is called
+// with the engine locked.
+func (e *engine) forgetEnded(now time.Time) {
+	for key, since := range e.ended {
+		if now.Sub(since) <= rememberOver {
+			continue
+		}
+		joined := slices.ContainsFunc(e.queues, func(q *source) bool { return q.ID == key.queue })
+		if !joined || len(e.ended) > maxEnded {
+			delete(e.ended, key)
+		}
 	}
 }
 
@@ -797,7 +829,7 @@ func (e *engine) handBack(h *held) {
 	h.back = true
 	e.mu.Unlock()
 	if !again {
-		e.courier.Send(queue.Rest(h.source.ID, h.job), h.msg.Data, func() { e.confirmed(h) })
+		e.send(h, queue.Rest(h.source.ID, h.job), nil, h.msg.Data)
 	}
 }
 
@@ -854,11 +886,7 @@ func (e *engine) progress() {
 				}
 			}
 		}
-		for key, since := range e.ended {
-			if now.Sub(since) > rememberOver {
-				delete(e.ended, key)
-			}
-		}
+		e.forgetEnded(now)
 		if len(e.paces) > maxPaces { // of jobs that are mostly over
 			clear(e.paces)
 		}

@@ -319,9 +319,12 @@ func (e *engine) begin(h *held) {
 		e.giveUp(h, p.err)
 		return
 	}
-	r, err := p.relay(relayKey{h.source.ID, h.job}, m)
-	if err == nil {
-		err = e.unwanted(h) // leave may have looked before the relay was there
+	var r *relay
+	if err = e.unwanted(h); err == nil { // the program may have taken long to come
+		r, err = p.relay(h.key(), m)
+	}
+	if why := e.unwanted(h); why != nil { // leave and over may have looked before the relay was there
+		err = why
 	}
 	if err != nil {
 		e.giveUp(h, err)
@@ -365,7 +368,7 @@ func (e *engine) part(h *held, m queue.Message, parcel parade.Parcel) {
 			e.deliverJob(h, lost, parcel, []parade.Parcel{parcel})
 			return
 		}
-		e.answer(h, queue.AppendAnswer(nil, lost))
+		e.answer(h, nil, queue.AppendAnswer(nil, lost))
 		return
 	}
 	half := parcel.Len() / 2
@@ -423,12 +426,12 @@ func (r *relay) push(h *held, m queue.Message, parcel parade.Parcel) {
 // deliver sends an answer, by way of the store if it is large.
 func (e *engine) deliver(h *held, answer []byte) {
 	if len(answer) <= queue.Inline {
-		e.answer(h, queue.AppendAnswer(nil, answer))
+		e.answer(h, nil, queue.AppendAnswer(nil, answer))
 		return
 	}
 	hash := queue.HashOf(answer)
 	if e.put(h, h.source.ID, hash, answer) == nil {
-		e.answer(h, queue.AppendAnswerHash(nil, hash))
+		e.answer(h, nil, queue.AppendAnswerHash(nil, hash))
 	}
 }
 
@@ -442,10 +445,7 @@ func (e *engine) put(h *held, queueID string, hash queue.Hash, data []byte) erro
 		if err == nil {
 			return nil
 		}
-		e.mu.Lock()
-		gone := h.source.gone
-		e.mu.Unlock()
-		if gone || e.ctx.Err() != nil {
+		if e.isGone(h) || e.ctx.Err() != nil {
 			return err
 		}
 		e.log.Warn("a large result could not be stored yet", "queue", h.source.ID, "error", err)
@@ -455,10 +455,6 @@ func (e *engine) put(h *held, queueID string, hash queue.Hash, data []byte) erro
 			return err
 		}
 	}
-}
-
-func (e *engine) answer(h *held, data []byte) {
-	e.courier.Send(queue.Done(h.source.ID, h.job), data, func() { e.confirmed(h) })
 }
 
 // giveBack publishes tasks that others may have.
@@ -479,7 +475,7 @@ func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
 		}
 		m.Parcel, m.ParcelHash = nil, &hash
 	}
-	e.courier.Send(queue.Rest(h.source.ID, h.job), m.AppendTo(nil), func() { e.confirmed(h) })
+	e.send(h, queue.Rest(h.source.ID, h.job), nil, m.AppendTo(nil))
 }
 
 // giveUp takes a parcel off its slot that could not be started.

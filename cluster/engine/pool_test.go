@@ -127,3 +127,14 @@ func TestPushToEnded(t *testing.T) {
 		})
 	}
 }
+
+// parcel is n tasks from number 0 on.
+func parcel(t *testing.T, n int) parade.Parcel {
+	t.Helper()
+	data := append([]byte{0, 1, byte(n)}, make([]byte, n+1)...) // without inputs
+	p, err := parade.ParseParcel(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
