@@ -17,7 +17,7 @@ import (
 func (e *engine) tried(h *held) (int, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
 	defer cancel()
-	key := h.source.ID + "." + strconv.FormatUint(h.seq, 10)
+	key := h.source.ID + "-" + strconv.FormatUint(h.seq, 10)
 	n := 1
 	entry, err := e.tries.Get(ctx, key)
 	if err == nil {
