@@ -60,6 +60,7 @@ type Client struct {
 	fetching map[string]bool         // large answers, by key
 	heard    time.Time               // the last answer, or the last look at the sessions
 	warned   time.Time               // that a stream does not store
+	reminded time.Time               // the engines, of a call that is over
 }
 
 type seen struct {

@@ -314,7 +314,8 @@ func (c *Client) answered(s *session, m *nats.Msg) {
 	c.mu.Unlock()
 	answer, elsewhere, err := queue.ParseAnswer(m.Data)
 	switch {
-	case call == nil: // it has ended
+	case call == nil: // it has ended, which that engine did not hear, or has forgotten
+		c.remind(s, number)
 		if elsewhere != nil {
 			c.background(func() { c.dropValue(s.id, number, *elsewhere) })
 		}
@@ -410,7 +411,7 @@ func (v *View) leave(c *call, tell bool) {
 	for _, s := range c.sessions {
 		if tell {
 			cl.courier.Forget(queue.Work(s.id, c.number))
-			_ = cl.conn.Publish(queue.Over(s.id), binary.LittleEndian.AppendUint64(nil, queue.ParseNumber(c.number)))
+			cl.over(s, c.number)
 		}
 	}
 	if c.large.Load() {
@@ -420,6 +421,24 @@ func (v *View) leave(c *call, tell bool) {
 		cl.release(values...)
 	}
 	close(c.left)
+}
+
+// over tells the engines that they may forget a call.
+func (c *Client) over(s *session, number string) {
+	_ = c.conn.Publish(queue.Over(s.id), binary.LittleEndian.AppendUint64(nil, queue.ParseNumber(number)))
+}
+
+// remind tells them again, though not for each answer of those that were on their way.
+func (c *Client) remind(s *session, number string) {
+	c.mu.Lock()
+	late := time.Since(c.reminded) > time.Second
+	if late {
+		c.reminded = time.Now()
+	}
+	c.mu.Unlock()
+	if late {
+		c.over(s, number)
+	}
 }
 
 // clear removes the call's values from the store, also those that engines have put there,
