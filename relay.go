@@ -177,13 +177,6 @@ func (r *Relay) Push(p Parcel, rest func([]Parcel), done func(Answer)) *Pushed {
 	return &Pushed{r, c}
 }
 
-// Pace is how long a task takes, about; 0 while nothing is known.
-func (r *Relay) Pace() time.Duration {
-	r.job.mu.Lock()
-	defer r.job.mu.Unlock()
-	return r.job.tempo.perTask
-}
-
 // Finish ends the relay once all that was pushed is done.
 func (r *Relay) Finish() {
 	r.job.mu.Lock()

@@ -478,24 +478,14 @@ func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
 	e.send(h, queue.Rest(h.source.ID, h.job), nil, m.AppendTo(nil))
 }
 
-// giveUp takes a parcel off its slot that could not be started.
+// giveUp deals with a parcel that could not be started.
 func (e *engine) giveUp(h *held, err error) {
-	e.mu.Lock()
-	e.vacate(h)
-	e.proceed()
-	e.mu.Unlock()
 	var broken *brokenError
 	switch {
-	case errors.Is(err, errOver):
-		e.mu.Lock()
-		e.release(h)
-		e.mu.Unlock()
-		_ = h.delivery().Ack()
-	case errors.Is(err, errCancelled):
-		e.handBack(h)
-	case errors.As(err, &broken), errors.Is(err, errWrongProgram):
-		e.refuse(h, fmt.Errorf("engine %s: %w", e.cfg.ID, err))
+	case errors.As(err, &broken), errors.Is(err, errOver), errors.Is(err, errCancelled), errors.Is(err, errWrongProgram), errors.Is(err, parade.ErrClosed):
+		e.late(h, err)
 	default: // another engine, or later
+		e.finished(h, 0)
 		if e.ctx.Err() == nil {
 			e.log.Warn("a parcel could not be started here", "queue", h.source.ID, "error", err)
 		}

@@ -84,13 +84,6 @@ func (c *Courier) publish(id uint64, l *letter) {
 	_ = c.conn.PublishMsg(&nats.Msg{Subject: l.subject, Reply: reply, Header: l.header, Data: l.data})
 }
 
-// Pending is how many messages are not confirmed.
-func (c *Courier) Pending() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.pending)
-}
-
 // Forget gives up what was sent on subject, or on any that begins with it if it
 // ends with a dot.
 func (c *Courier) Forget(subject string) {
