@@ -26,7 +26,7 @@ func taken(e *engine, q *source, seq uint64) *held {
 // TestOverMeanwhile: what waits for its program when its call ends is not begun.
 func TestOverMeanwhile(t *testing.T) {
 	t.Parallel()
-	e, _ := bare(t)
+	e, _, _ := bare(t)
 	e.ctx, e.ended = t.Context(), map[relayKey]time.Time{}
 	q := &source{Record: queue.Record{ID: "q"}, held: map[uint64]*held{}, pool: "program"}
 	p := &pool{engine: e, ready: make(chan struct{}), relays: map[relayKey]*relay{}}
@@ -50,7 +50,7 @@ func TestOverMeanwhile(t *testing.T) {
 // is sent any more.
 func TestRemovedAfterCancel(t *testing.T) {
 	t.Parallel()
-	e, _ := bare(t)
+	e, _, _ := bare(t)
 	q := &source{Record: queue.Record{ID: "q", Kind: queue.Job, Job: &queue.JobRecord{}}, held: map[uint64]*held{}}
 	var err error
 	if q.sub, err = e.conn.SubscribeSync(e.conn.NewInbox()); err != nil {

@@ -137,31 +137,25 @@ func (p *pool) relay(key relayKey, m queue.Message) (*relay, error) {
 	return r, r.err
 }
 
+// open makes the job, once it has what its tasks need, however long that takes to come.
 func (r *relay) open(m queue.Message) error {
-	bound := m.Bound
+	e, bound := r.pool.engine, m.Bound
+	var err error
 	if m.BoundHash != nil {
-		ctx, cancel := context.WithTimeout(r.pool.engine.ctx, time.Minute)
-		defer cancel()
-		var err error
-		if bound, err = r.pool.engine.value(ctx, r.key.queue, r.key.job, *m.BoundHash); err != nil {
+		if bound, err = e.value(e.ctx, r.key.queue, r.key.job, *m.BoundHash); err != nil {
 			return fmt.Errorf("the bound argument: %w", err)
 		}
 	}
-	var named []parade.ValueData
 	if len(m.Values) > 0 {
-		ctx, cancel := context.WithTimeout(r.pool.engine.ctx, time.Minute)
-		defer cancel()
-		var err error
-		if named, err = r.pool.engine.named(ctx, m); err != nil {
+		if r.files, err = e.named(e.ctx, m); err != nil {
 			return err
 		}
-		r.files = named
 	}
-	made, err := parade.NewRelay(m.Head, bound, named...)
+	made, err := parade.NewRelay(m.Head, bound, r.files...)
 	if err != nil {
 		return &brokenError{err}
 	}
-	made.Engine = r.pool.engine.cfg.ID
+	made.Engine = e.cfg.ID
 	if err := made.Start(r.pool.executor); err != nil {
 		return err
 	}
@@ -172,7 +166,7 @@ func (r *relay) open(m queue.Message) error {
 	if stopped != nil {
 		made.Stop(stopped)
 	}
-	r.pool.engine.work.Go(r.watch)
+	e.work.Go(r.watch)
 	return nil
 }
 
@@ -332,10 +326,7 @@ func (e *engine) begin(h *held) {
 	}
 	data := m.Parcel
 	if m.ParcelHash != nil {
-		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-		data, err = queue.GetValue(ctx, e.js, h.source.ID, h.job, *m.ParcelHash)
-		cancel()
-		if err != nil {
+		if data, err = queue.GetValue(e.ctx, e.js, h.source.ID, h.job, *m.ParcelHash); err != nil {
 			e.giveUp(h, fmt.Errorf("large inputs: %w", err))
 			return
 		}
@@ -435,20 +426,18 @@ func (e *engine) deliver(h *held, answer []byte) {
 	}
 }
 
-// put stores what a parcel has come to in the bucket of a queue, for as long as it takes. An
-// error means that nobody wants it any more.
+// put stores what a parcel has come to in the bucket of a queue, for as long as it takes: each
+// try may take longer the larger it is. An error means that nobody wants it any more.
 func (e *engine) put(h *held, queueID string, hash queue.Hash, data []byte) error {
 	for {
-		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-		err := queue.PutValue(ctx, e.js, queueID, h.job, hash, data)
-		cancel()
+		err := queue.PutValue(e.ctx, e.js, queueID, h.job, hash, data)
 		if err == nil {
 			return nil
 		}
 		if e.isGone(h) || e.ctx.Err() != nil {
 			return err
 		}
-		e.log.Warn("a large result could not be stored yet", "queue", h.source.ID, "error", err)
+		e.log.Warn("a large value could not be stored yet", "queue", h.source.ID, "error", err)
 		select {
 		case <-time.After(time.Second):
 		case <-e.ctx.Done():
@@ -463,14 +452,7 @@ func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
 	m.Parcel, m.ParcelHash = part.AppendTo(nil), nil
 	if len(m.Parcel) > queue.Inline {
 		hash := queue.HashOf(m.Parcel)
-		ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
-		err := queue.PutValue(ctx, e.js, h.source.ID, h.job, hash, m.Parcel)
-		cancel()
-		if err != nil { // not acknowledged, it all comes again
-			e.log.Warn("tasks could not be given back", "queue", h.source.ID, "error", err)
-			e.mu.Lock()
-			e.release(h)
-			e.mu.Unlock()
+		if e.put(h, h.source.ID, hash, m.Parcel) != nil {
 			return
 		}
 		m.Parcel, m.ParcelHash = nil, &hash

@@ -4,13 +4,16 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/internal/access"
@@ -34,8 +37,9 @@ func (h *head) Run(_ context.Context, job *parade.Job) error {
 var same = parade.Pure("engine.same", func(x int) int { return x })
 
 // bare is an engine without queues of its own, and a queue in its cluster. stored waits
-// until the engine holds nothing, and returns the number of messages in the queue's stream.
-func bare(t *testing.T) (e *engine, stored func() uint64) {
+// until the engine holds nothing, and returns the number of messages in the queue's stream. js is
+// a client's.
+func bare(t *testing.T) (e *engine, js jetstream.JetStream, stored func() uint64) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c, err := controller.Start(t.Context(), controller.Config{Name: "lab", Folder: t.TempDir(), Log: log})
@@ -55,7 +59,7 @@ func bare(t *testing.T) (e *engine, stored func() uint64) {
 		t.Cleanup(nc.Close)
 		return nc
 	}
-	js, err := queue.JetStream(dial(access.Client))
+	js, err = queue.JetStream(dial(access.Client))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +71,10 @@ func bare(t *testing.T) (e *engine, stored func() uint64) {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.courier.Close)
-	return e, func() uint64 {
+	if e.js, err = queue.JetStream(e.conn); err != nil {
+		t.Fatal(err)
+	}
+	return e, js, func() uint64 {
 		holds := func() bool {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -110,7 +117,7 @@ func TestPushToEnded(t *testing.T) {
 			if test.cause != nil {
 				made.Stop(test.cause)
 			}
-			e, stored := bare(t)
+			e, _, stored := bare(t)
 			e.running = 1
 			h := &held{source: &source{Record: queue.Record{ID: "q"}}, job: "1", msg: &nats.Msg{Data: []byte("a parcel")}, owed: 1}
 			e.held[h] = struct{}{}
@@ -128,10 +135,51 @@ func TestPushToEnded(t *testing.T) {
 	}
 }
 
-// parcel is n tasks from number 0 on.
+// TestGivesBackLarge: what could not be stored at once is given back later, and kept meanwhile.
+func TestGivesBackLarge(t *testing.T) {
+	t.Parallel()
+	e, js, stored := bare(t)
+	e.ctx = t.Context()
+	q := &source{Record: queue.Record{ID: "q"}, held: map[uint64]*held{}}
+	h := taken(e, q, 1)
+	bucket := jetstream.ObjectStoreConfig{Bucket: queue.Values("q")}
+	if err := js.DeleteObjectStore(t.Context(), bucket.Bucket); err != nil {
+		t.Fatal(err)
+	}
+	large := parcel(t, 2*queue.Inline/512)
+	begun, given := make(chan struct{}), make(chan struct{})
+	e.log = slog.New(slog.NewTextHandler(writer(sync.OnceFunc(func() { close(begun) })), nil))
+	go func() {
+		defer close(given)
+		e.giveBack(h, queue.Message{}, large)
+	}()
+	<-begun // its first try has failed
+	if _, err := js.CreateObjectStore(t.Context(), bucket); err != nil {
+		t.Fatal(err)
+	}
+	<-given
+	if n := stored(); n != 1 {
+		t.Errorf("%d messages in the stream, want 1", n)
+	}
+}
+
+// writer is called when something is written.
+type writer func()
+
+func (w writer) Write(b []byte) (int, error) {
+	w()
+	return len(b), nil
+}
+
+// parcel is n tasks from number 0 on with inputs of 512 bytes.
 func parcel(t *testing.T, n int) parade.Parcel {
 	t.Helper()
-	data := append([]byte{0, 1, byte(n)}, make([]byte, n+1)...) // without inputs
+	const size = 512
+	var data []byte
+	for _, head := range []int{0, 1, n, size} {
+		data = binary.AppendUvarint(data, uint64(head))
+	}
+	data = append(data, make([]byte, n*size)...)
 	p, err := parade.ParseParcel(data)
 	if err != nil {
 		t.Fatal(err)

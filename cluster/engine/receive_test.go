@@ -56,7 +56,7 @@ func TestDeliveredAgain(t *testing.T) {
 // for a parcel once it has. Each request for none would bring one all the same.
 func TestAsksForNothing(t *testing.T) {
 	t.Parallel()
-	e, _ := bare(t)
+	e, _, _ := bare(t)
 	needs, err := queue.ParseNeeds([]string{"license=1"})
 	if err != nil {
 		t.Fatal(err)

@@ -13,11 +13,8 @@ import (
 // never see it.
 func TestTried(t *testing.T) {
 	t.Parallel()
-	e, _ := bare(t)
+	e, _, _ := bare(t)
 	var err error
-	if e.js, err = queue.JetStream(e.conn); err != nil {
-		t.Fatal(err)
-	}
 	if e.tries, err = queue.Bucket(t.Context(), e.js, queue.Tries); err != nil {
 		t.Fatal(err)
 	}

@@ -115,6 +115,8 @@ func (e *engine) value(ctx context.Context, queueID, job string, h queue.Hash) (
 	}
 	dir := filepath.Join(e.cfg.Values, queueID)
 	path := filepath.Join(dir, h.Key())
+	late := time.NewTimer(time.Minute)
+	defer late.Stop()
 	for {
 		if data, ok := kept(path, h); ok {
 			return data, nil
@@ -140,6 +142,8 @@ func (e *engine) value(ctx context.Context, queueID, job string, h queue.Hash) (
 		}
 		select {
 		case <-time.After(10 * time.Millisecond):
+		case <-late.C: // whoever is at it may be frozen
+			return fetch()
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
