@@ -284,3 +284,46 @@ func storeSize(t *testing.T, ctl *actor) (size uint64) {
 	}
 	return size
 }
+
+// TestValueGone: a call whose value has been removed from the store fails, and does not wait for it.
+func TestValueGone(t *testing.T) {
+	t.Parallel()
+	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	view := l.client.Direct()
+	if err := cluster.Push(ctx, view, "numbers", counted(1000)); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := cluster.Load(l.controller.File(cluster.RoleClient))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := cluster.Look(ctx, conn)
+	if err != nil || len(s.Queues) != 1 {
+		t.Fatalf("%d queues, %v", len(s.Queues), err)
+	}
+	other, err := conn.Dial("parade test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	js, err := queue.JetStream(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := queue.DropValues(ctx, js, s.Queues[0].ID, "0"); err != nil {
+		t.Fatal(err)
+	}
+	if sums, err := cluster.Apply(ctx, view, total, "numbers"); !errors.Is(err, parade.ErrNoValue) || !strings.Contains(err.Error(), "numbers") {
+		t.Errorf("the sums are %v, %v; want ErrNoValue and the name", sums, err)
+	}
+}

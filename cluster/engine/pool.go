@@ -315,7 +315,13 @@ func (e *engine) begin(h *held) {
 	}
 	var r *relay
 	if err = e.unwanted(h); err == nil { // the program may have taken long to come
-		r, err = p.relay(h.key(), m)
+		err = e.surely(h, func() (err error) {
+			r, err = p.relay(h.key(), m)
+			return err
+		})
+	}
+	if queue.IsGone(err) {
+		err = fmt.Errorf("%w: %w", parade.ErrNoValue, err)
 	}
 	if why := e.unwanted(h); why != nil { // leave and over may have looked before the relay was there
 		err = why
@@ -326,8 +332,20 @@ func (e *engine) begin(h *held) {
 	}
 	data := m.Parcel
 	if m.ParcelHash != nil {
-		if data, err = queue.GetValue(e.ctx, e.js, h.source.ID, h.job, *m.ParcelHash); err != nil {
-			e.giveUp(h, fmt.Errorf("large inputs: %w", err))
+		err = e.surely(h, func() (err error) {
+			data, err = queue.GetValue(e.ctx, e.js, h.source.ID, h.job, *m.ParcelHash)
+			return err
+		})
+		switch {
+		case queue.IsGone(err) && h.source.Job == nil: // the client has an answer
+			err = errOver
+		case queue.IsGone(err):
+			err = fmt.Errorf("%w: large inputs: %w", parade.ErrNoValue, err)
+		case err != nil:
+			err = fmt.Errorf("large inputs: %w", err)
+		}
+		if err != nil {
+			e.giveUp(h, err)
 			return
 		}
 	}
@@ -347,6 +365,25 @@ func (e *engine) begin(h *held) {
 		return
 	}
 	r.push(h, m, parcel)
+}
+
+// goneFor is how long a value is looked for that is not there: a server that has just started may
+// not have found it yet.
+const goneFor = 3 * time.Second
+
+// surely calls get for what a parcel needs, and again while that is gone, so that in the end it is.
+func (e *engine) surely(h *held, get func() error) error {
+	for until := time.Now().Add(goneFor); ; {
+		err := get()
+		if !queue.IsGone(err) || time.Now().After(until) || e.unwanted(h) != nil {
+			return err
+		}
+		select {
+		case <-time.After(goneFor / 10):
+		case <-e.ctx.Done():
+			return err
+		}
+	}
 }
 
 // part deals with a parcel that has cost one engine after another: the tasks are sent
@@ -464,7 +501,8 @@ func (e *engine) giveBack(h *held, m queue.Message, part parade.Parcel) {
 func (e *engine) giveUp(h *held, err error) {
 	var broken *brokenError
 	switch {
-	case errors.As(err, &broken), errors.Is(err, errOver), errors.Is(err, errCancelled), errors.Is(err, errWrongProgram), errors.Is(err, parade.ErrClosed):
+	case errors.As(err, &broken), errors.Is(err, errOver), errors.Is(err, errCancelled), errors.Is(err, errWrongProgram),
+		errors.Is(err, parade.ErrNoValue), errors.Is(err, parade.ErrClosed):
 		e.late(h, err)
 	default: // another engine, or later
 		e.finished(h, 0)

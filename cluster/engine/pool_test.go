@@ -91,6 +91,21 @@ func bare(t *testing.T) (e *engine, js jetstream.JetStream, stored func() uint64
 	}
 }
 
+// idleRelay is a relay that nothing runs.
+func idleRelay(t *testing.T) *parade.Relay {
+	t.Helper()
+	var job head
+	_, _ = parade.Map(t.Context(), &job, same, []int{1}) // fails, as it should
+	made, err := parade.NewRelay(job.data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Start(&job); err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 // TestPushToEnded: a parcel that comes to a relay which has ended is handed back, unless
 // nobody wants it any more.
 func TestPushToEnded(t *testing.T) {
@@ -105,15 +120,7 @@ func TestPushToEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var job head
-			_, _ = parade.Map(t.Context(), &job, same, []int{1}) // fails, as it should
-			made, err := parade.NewRelay(job.data, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := made.Start(&job); err != nil {
-				t.Fatal(err)
-			}
+			made := idleRelay(t)
 			if test.cause != nil {
 				made.Stop(test.cause)
 			}
@@ -132,6 +139,26 @@ func TestPushToEnded(t *testing.T) {
 				t.Errorf("the engine holds %d parcels and runs %d", len(e.held), e.running)
 			}
 		})
+	}
+}
+
+// TestLargeInputsGone: a parcel whose inputs the client has removed, since it has their answer,
+// does not go round for ever.
+func TestLargeInputsGone(t *testing.T) {
+	t.Parallel()
+	e, _, stored := bare(t)
+	e.ctx = t.Context()
+	q := &source{Record: queue.Record{ID: "q"}, held: map[uint64]*held{}, pool: "program"}
+	h := taken(e, q, 1)
+	h.msg.Data = queue.Message{Head: []byte("a head"), ParcelHash: &queue.Hash{}}.AppendTo(nil)
+	ready := make(chan struct{})
+	close(ready)
+	p := &pool{engine: e, ready: ready, relays: map[relayKey]*relay{}}
+	p.relays[h.key()] = &relay{Relay: idleRelay(t), pool: p, key: h.key(), ready: ready, held: map[*held]struct{}{}}
+	e.pools = map[string]*pool{"program": p}
+	e.begin(h)
+	if n := stored(); n != 0 || e.has() {
+		t.Errorf("%d messages in the stream and %d parcels held, want none", n, len(e.held))
 	}
 }
 
