@@ -226,10 +226,18 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	slots := max(1, c.slotCount())
 	p.Size(p.Tasks() / (slots * parcelsPerSlot))
 	p.Bytes(inlined)
+	sent := 0
 	for next := p.Next(slots); next != nil; next = p.Next(slots) {
 		if err := to.send(ctx, next.First, next.Data); err != nil {
 			return err
 		}
+		sent += next.Len
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if sent < p.Tasks() { // the call's error names the others
+		return fmt.Errorf("job %s: %d of %d inputs cannot be encoded, so nothing of it is stored", s.name, p.Tasks()-sent, p.Tasks())
 	}
 	if err := to.wait(ctx); err != nil {
 		return err
