@@ -54,7 +54,7 @@ func (c *Client) store(ctx context.Context, data parade.ValueData) (queue.Value,
 			return queue.PutValue(ctx, c.js, c.home(), v.Job, v.Hash, data.Data)
 		})
 		if err != nil {
-			return v, fmt.Errorf("cluster %s: storing the value %q: %w", c.name, v.Name, err)
+			return queue.Value{}, fmt.Errorf("cluster %s: storing the value %q: %w", c.name, v.Name, err)
 		}
 	}
 	s.mu.Lock()

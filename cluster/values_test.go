@@ -158,6 +158,43 @@ func TestScatterGather(t *testing.T) {
 	}
 }
 
+// TestScatterAgain: a value that could not be stored is stored by the next try, and stays.
+func TestScatterAgain(t *testing.T) {
+	t.Parallel()
+	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	view, numbers := l.client.Direct(), counted(100)
+	if err := cluster.Push(ctx, view, "other", 1); err != nil { // makes the queue
+		t.Fatal(err)
+	}
+	gone, end := context.WithCancel(ctx)
+	end()
+	for { // until it comes so far
+		err := cluster.Scatter(gone, view, "part", numbers)
+		if err == nil {
+			t.Fatal("a value is stored after its context")
+		}
+		if strings.Contains(err.Error(), "storing") {
+			break
+		}
+	}
+	if err := cluster.Scatter(ctx, view, "part", numbers); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // each is a user of it for a moment
+		back, err := cluster.Gather[float64](ctx, view, "part")
+		if diff := cmp.Diff(numbers, back); err != nil || diff != "" {
+			t.Fatalf("gathered %d, %v", len(back), err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // TestExecute: results stay, are found by later tasks of their engine, and come when they
 // are pulled.
 func TestExecute(t *testing.T) {
