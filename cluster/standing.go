@@ -133,9 +133,13 @@ func (s *standing) recall(ctx context.Context, from *answers) error {
 	return nil
 }
 
-// take takes what was counted, unless it makes no sense.
+// take takes what was counted, unless it makes no sense, or counts answers from after the
+// beginning of a round that nobody knew of then.
 func (s *standing) take(c tallied, until uint64) {
 	if len(c.State) != len(s.state) || c.Begun > len(s.rounds) || c.Last > until || len(c.Sent) != 0 && len(c.Sent) != len(s.state) {
+		return
+	}
+	if c.Begun < len(s.rounds) && s.rounds[c.Begun] < c.Last {
 		return
 	}
 	for i, state := range c.State {

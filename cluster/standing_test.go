@@ -119,3 +119,45 @@ func TestStandingSettles(t *testing.T) {
 		}
 	}
 }
+
+// TestStandingTakes: a count that somebody has kept is taken up, but not if a round has begun
+// amid the answers that it counts, as a failure after that is not sent again.
+func TestStandingTakes(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		rounds []uint64
+		failed int
+		taken  bool
+	}{
+		"no round":             {nil, 2, true},
+		"a round after it":     {[]uint64{2}, 0, true},
+		"a round amid it":      {[]uint64{1}, 1, false},
+		"and another after it": {[]uint64{1, 2}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			see := func(s *standing) {
+				for task := range 2 {
+					a := &answer{seq: uint64(task + 1), round: 1, Summary: queue.Summary{First: task, Len: 1, Failed: [][2]int{{task, task + 1}}}}
+					if err := s.see(a); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			before := newStanding(&queue.JobRecord{Tasks: 2})
+			see(before)
+			s := newStanding(&queue.JobRecord{Tasks: 2, Rounds: tc.rounds})
+			s.take(tallied{Last: before.last, Failed: before.failed, State: []byte{byte(before.state[0]), byte(before.state[1])}}, 2)
+			if taken := s.last == before.last; taken != tc.taken {
+				t.Errorf("taken: %v", taken)
+			}
+			if s.last == 0 {
+				see(s) // as a reader then does
+			}
+			s.end()
+			if s.failed != tc.failed {
+				t.Errorf("%d failed, want %d", s.failed, tc.failed)
+			}
+		})
+	}
+}
