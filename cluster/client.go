@@ -55,12 +55,12 @@ type Client struct {
 	slots    int
 	lastJob  uint64
 	calls    map[string]*call
-	first    string                  // the queue that was made first
-	storing  map[string]*parade.Post // jobs on their way, by queue
-	fetching map[string]bool         // large answers, by key
-	heard    time.Time               // the last answer, or the last look at the sessions
-	warned   time.Time               // that a stream does not store
-	reminded time.Time               // the engines, of a call that is over
+	first    string // the queue that was made first
+	storing  map[*posting]struct{}
+	fetching map[string]bool // large answers, by key
+	heard    time.Time       // the last answer, or the last look at the sessions
+	warned   time.Time       // that a stream does not store
+	reminded time.Time       // the engines, of a call that is over
 }
 
 type seen struct {
@@ -99,7 +99,7 @@ func Connect(ctx context.Context, conn Connection) (*Client, error) {
 		return nil, context.Cause(ctx)
 	}
 	c := &Client{
-		name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}, storing: map[string]*parade.Post{}, fetching: map[string]bool{},
+		name: conn.Cluster, id: newID(), known: map[string]seen{}, calls: map[string]*call{}, storing: map[*posting]struct{}{}, fetching: map[string]bool{},
 		hungUp: make(chan struct{}), again: make(chan struct{}, 1), fetches: make(chan struct{}, mostFetches), making: make(chan struct{}, 1),
 	}
 	c.ended, c.stop = context.WithCancel(context.Background())

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -199,7 +198,7 @@ func (s *submitter) Run(ctx context.Context, job *parade.Job) error {
 	if err := s.begin(ctx, p, p.Tasks()); err != nil {
 		return err
 	}
-	if err := s.store(p.Context(), p); err != nil { // p also ends when the stream refuses a parcel
+	if err := s.store(p.Context(), p); err != nil {
 		gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		return errors.Join(err, queue.Remove(gone, c.js, queue.Record{ID: s.id, Job: &queue.JobRecord{Name: s.name}}))
@@ -209,26 +208,19 @@ func (s *submitter) Run(ctx context.Context, job *parade.Job) error {
 
 func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	c := s.client
-	to := posting{client: c, id: s.id, round: "1", message: queue.Message{Head: p.Head()}, room: make(chan struct{}, unconfirmed)}
+	to := c.posting(ctx, s.id, "1", p.Head())
+	defer to.end()
 	if bound, ok := p.Bound(); ok {
-		if err := to.bind(ctx, bound); err != nil {
+		if err := to.bind(bound); err != nil {
 			return err
 		}
 	}
-	c.mu.Lock()
-	c.storing[s.id] = p
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.storing, s.id)
-	}()
 	slots := max(1, c.slotCount())
 	p.Size(p.Tasks() / (slots * parcelsPerSlot))
 	p.Bytes(inlined)
 	sent := 0
 	for next := p.Next(slots); next != nil; next = p.Next(slots) {
-		if err := to.send(ctx, next.First, next.Data); err != nil {
+		if err := to.send(next.First, next.Data); err != nil {
 			return err
 		}
 		sent += next.Len
@@ -239,29 +231,68 @@ func (s *submitter) store(ctx context.Context, p *parade.Post) error {
 	if sent < p.Tasks() { // the call's error names the others
 		return fmt.Errorf("job %s: %d of %d inputs cannot be encoded, so nothing of it is stored", s.name, p.Tasks()-sent, p.Tasks())
 	}
-	if err := to.wait(ctx); err != nil {
+	if err := to.wait(); err != nil {
 		return err
 	}
-	return queue.Change(ctx, c.js, s.id, func(r *queue.Record) { r.Job.Complete = true })
+	err := queue.Change(ctx, c.js, s.id, func(r *queue.Record) { r.Job.Complete = true })
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return errRemoved
+	}
+	return err
 }
+
+// errRemoved is for who stores parcels of a job that somebody removes meanwhile.
+var errRemoved = fmt.Errorf("%w: it was removed meanwhile", ErrNoJob)
 
 // posting puts parcels into the stream of a job, a bounded number at a time.
 type posting struct {
 	client    *Client
 	id, round string
 	message   queue.Message // without a parcel
-	room      chan struct{}
-	stored    sync.WaitGroup
+	ctx       context.Context
+	fail      context.CancelCauseFunc // because the stream does not store them
+	look      *time.Ticker            // whether the job is there
+	room      chan struct{}           // has one for each parcel on its way
+	stored    bool                    // all of them
+}
+
+// looking is how often who waits for a stream to store parcels looks whether it is there: one
+// that was removed does not answer.
+const looking = 2 * time.Second
+
+// posting begins to put parcels of a round of a job into its stream, until ctx ends.
+func (c *Client) posting(ctx context.Context, id, round string, head []byte) *posting {
+	p := &posting{
+		client: c, id: id, round: round, message: queue.Message{Head: head},
+		look: time.NewTicker(looking), room: make(chan struct{}, unconfirmed),
+	}
+	p.ctx, p.fail = context.WithCancelCause(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.storing[p] = struct{}{}
+	return p
+}
+
+// end gives up what is not stored.
+func (p *posting) end() {
+	p.look.Stop()
+	p.fail(nil)
+	p.client.mu.Lock()
+	delete(p.client.storing, p)
+	p.client.mu.Unlock()
+	if !p.stored {
+		p.client.courier.Forget(queue.Work(p.id, p.round))
+	}
 }
 
 // bind gives the bound argument to all parcels.
-func (p *posting) bind(ctx context.Context, bound []byte) error {
+func (p *posting) bind(bound []byte) error {
 	if len(bound) <= queue.InlineBound {
 		p.message.Bound = append([]byte{}, bound...) // not nil
 		return nil
 	}
 	h := queue.HashOf(bound)
-	if err := queue.PutValue(ctx, p.client.js, p.id, p.round, h, bound); err != nil {
+	if err := queue.PutValue(p.ctx, p.client.js, p.id, p.round, h, bound); err != nil {
 		return fmt.Errorf("cluster %s: storing the bound argument: %w", p.client.name, err)
 	}
 	p.message.BoundHash = &h
@@ -269,43 +300,48 @@ func (p *posting) bind(ctx context.Context, bound []byte) error {
 }
 
 // send puts a parcel, which begins with the given task, into the stream.
-func (p *posting) send(ctx context.Context, first int, parcel []byte) error {
+func (p *posting) send(first int, parcel []byte) error {
 	m := p.message
 	m.Parcel = parcel
 	if len(parcel) > queue.Inline {
 		h := queue.HashOf(parcel)
-		if err := queue.PutValue(ctx, p.client.js, p.id, p.round, h, parcel); err != nil {
+		if err := queue.PutValue(p.ctx, p.client.js, p.id, p.round, h, parcel); err != nil {
 			return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", p.client.name, first, err)
 		}
 		m.Parcel, m.ParcelHash = nil, &h
 	}
-	select {
-	case p.room <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := p.occupy(); err != nil {
+		return err
 	}
-	p.stored.Add(1)
-	p.client.courier.Send(queue.Work(p.id, p.round), m.AppendTo(nil), func() {
-		<-p.room
-		p.stored.Done()
-	})
+	p.client.courier.Send(queue.Work(p.id, p.round), m.AppendTo(nil), func() { <-p.room })
 	return nil
 }
 
-// wait returns when all is stored.
-func (p *posting) wait(ctx context.Context) error {
-	all := make(chan struct{})
-	go func() {
-		p.stored.Wait()
-		close(all)
-	}()
-	select {
-	case <-all:
-		return nil
-	case <-ctx.Done():
-		p.client.courier.Forget(queue.Work(p.id, p.round))
-		return context.Cause(ctx)
+// occupy waits for room for a parcel and takes it.
+func (p *posting) occupy() error {
+	for {
+		select {
+		case p.room <- struct{}{}:
+			return nil
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		case <-p.look.C:
+			if _, err := queue.Get(p.ctx, p.client.js, p.id); errors.Is(err, jetstream.ErrKeyNotFound) {
+				return errRemoved
+			}
+		}
 	}
+}
+
+// wait returns when all is stored: then all the room can be taken.
+func (p *posting) wait() error {
+	for range cap(p.room) {
+		if err := p.occupy(); err != nil {
+			return err
+		}
+	}
+	p.stored = true
+	return nil
 }
 
 // job returns the record of a job.

@@ -161,18 +161,25 @@ func (c *Client) refused(subject string, err error) {
 	if parsed != nil {
 		return
 	}
+	var stops []func(error)
 	c.mu.Lock()
-	post := c.storing[id]
-	if call := c.calls[number]; post == nil && call != nil && slices.ContainsFunc(call.sessions, func(s *session) bool { return s.id == id }) {
-		post = call.post
+	for p := range c.storing {
+		if p.id == id {
+			stops = append(stops, p.fail)
+		}
+	}
+	if call := c.calls[number]; call != nil && slices.ContainsFunc(call.sessions, func(s *session) bool { return s.id == id }) {
+		stops = append(stops, call.post.Stop)
 	}
 	c.mu.Unlock()
-	if post == nil {
+	if len(stops) == 0 {
 		return
 	}
 	err = fmt.Errorf("cluster %s: the controller does not store the inputs: %w", c.name, err)
 	if queue.IsFull(err) {
-		post.Stop(err)
+		for _, stop := range stops {
+			stop(err)
+		}
 		return
 	}
 	c.mu.Lock()

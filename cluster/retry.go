@@ -62,11 +62,9 @@ func (c *Client) sendAgain(ctx context.Context, r queue.Record, s *standing) err
 	if s.failed == 0 {
 		return nil
 	}
-	to := posting{
-		client: c, id: r.ID, round: queue.Number(r.Job.Round() + 1), message: queue.Message{Head: r.Job.Head},
-		room: make(chan struct{}, unconfirmed),
-	}
-	if err := c.bindAgain(ctx, r, &to); err != nil {
+	to := c.posting(ctx, r.ID, queue.Number(r.Job.Round()+1), r.Job.Head)
+	defer to.end()
+	if err := c.bindAgain(ctx, r, to); err != nil {
 		return err
 	}
 	from := answers{js: c.js, record: r, summaries: true}
@@ -97,7 +95,7 @@ func (c *Client) sendAgain(ctx context.Context, r queue.Record, s *standing) err
 				if hi == lo {
 					continue
 				}
-				if err := to.send(ctx, p.First+lo, p.Slice(lo, hi).AppendTo(nil)); err != nil {
+				if err := to.send(p.First+lo, p.Slice(lo, hi).AppendTo(nil)); err != nil {
 					return false, err
 				}
 				sent += hi - lo
@@ -107,7 +105,7 @@ func (c *Client) sendAgain(ctx context.Context, r queue.Record, s *standing) err
 		return sent < s.failed && a.seq < s.last, nil
 	})
 	if err == nil {
-		err = to.wait(ctx)
+		err = to.wait()
 	}
 	if err == nil && sent != s.failed {
 		err = fmt.Errorf("of %d failed tasks, the inputs of %d are there", s.failed, sent)
@@ -142,5 +140,5 @@ func (c *Client) bindAgain(ctx context.Context, r queue.Record, to *posting) err
 	if bound == nil {
 		return nil
 	}
-	return to.bind(ctx, bound)
+	return to.bind(bound)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -361,7 +362,16 @@ func Remove(ctx context.Context, js jetstream.JetStream, r Record) error {
 		err = records.Purge(ctx, r.ID)
 	}
 	errs = append(errs, err)
-	for _, stream := range []string{WorkStream(r.ID), "OBJ_" + Values(r.ID), DoneStream(r.Name())} {
+	streams := []string{WorkStream(r.ID), "OBJ_" + Values(r.ID)}
+	if r.Job != nil {
+		answers, err := js.Stream(ctx, DoneStream(r.Name()))
+		if err == nil && slices.Equal(answers.CachedInfo().Config.Subjects, []string{Done(r.ID, "*")}) { // not another's of that name
+			streams = append(streams, DoneStream(r.Name()))
+		} else if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	for _, stream := range streams {
 		if err := js.DeleteStream(ctx, stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
 			errs = append(errs, err)
 		}
