@@ -510,13 +510,15 @@ func (c *Client) LoadBalanced(engines ...string) *View {
 }
 
 // Direct returns the executor that deals the tasks of a Map out to the engines with the
-// given ids, each about an equal part in the order of the inputs, or to all that there are
+// given ids, each about an equal part in the order of the inputs, or to all that take tasks
 // now; those of a Stream go to one after the other. When one of them is lost the job stops with [parade.ErrWorkerLost]: no other may
 // have its part. See also [Apply].
 func (c *Client) Direct(engines ...string) *View {
 	if len(engines) == 0 {
 		for _, e := range c.Engines() {
-			engines = append(engines, e.ID)
+			if e.Slots > 0 {
+				engines = append(engines, e.ID)
+			}
 		}
 	}
 	v := &View{client: c, deals: true}
@@ -527,10 +529,22 @@ func (c *Client) Direct(engines ...string) *View {
 }
 
 // Require returns a view of those engines of v that have what is required, each a label
-// such as "gpu" or an amount of a resource for each task that runs, such as "mem=8G". Its
-// calls wait while no engine has it. Closing it closes the client if closing v does.
+// such as "gpu" or an amount of a resource for each task that runs, such as "mem=8G". Calls of
+// a load-balanced view wait while no engine has it; a view of [Client.Direct] keeps the engines
+// that have it now. Closing it closes the client if closing v does.
 func (v *View) Require(requires ...string) *View {
-	return &View{client: v.client, owns: v.owns, targets: v.targets, deals: v.deals, requires: sorted(append(slices.Clone(v.requires), requires...))}
+	w := &View{client: v.client, owns: v.owns, targets: v.targets, deals: v.deals, requires: sorted(append(slices.Clone(v.requires), requires...))}
+	needs, err := queue.ParseNeeds(w.requires)
+	if !v.deals || err != nil { // its calls say what is wrong
+		return w
+	}
+	v.client.mu.Lock()
+	defer v.client.mu.Unlock()
+	w.targets = slices.DeleteFunc(slices.Clone(v.targets), func(group []string) bool {
+		e, known := v.client.known[group[0]]
+		return known && needs.Tasks(1, e.Labels, e.Resources) == 0
+	})
+	return w
 }
 
 func sorted(ids []string) []string {

@@ -156,14 +156,21 @@ func Delete(ctx context.Context, v *View, names ...string) error {
 // Apply runs f once on each engine of a view that [Client.Direct] returned, and returns
 // the results in the order of the engines.
 func Apply[A, R any](ctx context.Context, v *View, f *parade.Function[A, R], input A, opts ...parade.Option) ([]R, error) {
-	if !v.deals {
-		return nil, errNotDirect("Apply")
+	if err := v.applies("Apply"); err != nil {
+		return nil, err
 	}
 	return parade.Map(ctx, v, f, slices.Repeat([]A{input}, len(v.targets)), opts...)
 }
 
-func errNotDirect(verb string) error {
-	return fmt.Errorf("cluster: %s is for a view of Client.Direct", verb)
+// applies says why a view cannot run a function once on each of its engines.
+func (v *View) applies(verb string) error {
+	switch {
+	case !v.deals:
+		return fmt.Errorf("cluster: %s is for a view of Client.Direct", verb)
+	case len(v.targets) == 0: // of no tasks the executor would not hear
+		return v.usable()
+	}
+	return nil
 }
 
 // Execute runs f once on each engine of a view that [Client.Direct] returned, and keeps each
@@ -172,8 +179,8 @@ func errNotDirect(verb string) error {
 // fails somewhere the error is that of parade.Map, and the engines where it did not have
 // their results.
 func Execute[A, R any](ctx context.Context, v *View, name string, f *parade.Function[A, R], input A, opts ...parade.Option) error {
-	if !v.deals {
-		return errNotDirect("Execute")
+	if err := v.applies("Execute"); err != nil {
+		return err
 	}
 	sessions, err := v.targeted(ctx, name)
 	if err != nil {
@@ -198,8 +205,8 @@ func Execute[A, R any](ctx context.Context, v *View, name string, f *parade.Func
 
 // ApplyAsync is [Apply] that returns at once: see [parade.MapAsync].
 func ApplyAsync[A, R any](ctx context.Context, v *View, f *parade.Function[A, R], input A, opts ...parade.Option) *parade.Async[R] {
-	if !v.deals {
-		return parade.MapAsync(ctx, &refusal{v, errNotDirect("ApplyAsync")}, f, []A{input}, opts...)
+	if err := v.applies("ApplyAsync"); err != nil {
+		return parade.MapAsync(ctx, &refusal{v, err}, f, []A{input}, opts...)
 	}
 	return parade.MapAsync(ctx, v, f, slices.Repeat([]A{input}, len(v.targets)), opts...)
 }
@@ -243,7 +250,7 @@ func (v *View) Interrupt(ctx context.Context) error {
 	var engines []string
 	c.mu.Lock()
 	for id, e := range c.known {
-		if v.takes(e.Engine) > 0 {
+		if v.has(e.Engine) {
 			engines = append(engines, id)
 		}
 	}

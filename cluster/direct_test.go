@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster"
+	"github.com/parade-go/parade/cluster/engine"
 )
 
 // where is the process id of the engine that runs the task.
@@ -90,5 +92,93 @@ func TestViews(t *testing.T) {
 	}
 	if out, err := parade.Map(ctx, client.LoadBalanced(), doze, make([]int, 20)); err != nil || len(out) != 20 {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestDirectRequire: a direct view that requires something has the engines that have it, and
+// one without any says so.
+func TestDirectRequire(t *testing.T) {
+	t.Parallel()
+	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	conn, err := cluster.Load(l.controller.File(cluster.RoleEngine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	life, stop := context.WithCancel(context.Background())
+	l.engines.Go(func() {
+		cfg := engine.Config{Connection: conn, ID: "able", Slots: 1, Cache: t.TempDir(), Labels: []string{"gpu"}, Resources: []string{"mem=8G"}, Log: quiet}
+		if err := engine.Run(life, cfg); err != nil {
+			t.Errorf("engine: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := l.client.WaitForEngines(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := cluster.Apply(ctx, l.client.Direct().Require("gpu").Require("mem=8G"), where, 0); err != nil || len(out) != 1 {
+		t.Errorf("one of two has it: %v, %v", out, err)
+	}
+	for _, requires := range []string{"tpu", "mem=9G"} {
+		if out, err := cluster.Apply(ctx, l.client.Direct().Require(requires), where, 0); err == nil || ctx.Err() != nil {
+			t.Errorf("none has %s: %v, %v", requires, out, err)
+		}
+	}
+	if _, err := cluster.Apply(ctx, l.client.Direct("nobody").Require("gpu"), where, 0); !errors.Is(err, parade.ErrWorkerLost) {
+		t.Errorf("an engine that is not there: %v, want ErrWorkerLost", err)
+	}
+}
+
+// TestRetiringEngine: an engine that takes no more tasks is interrupted all the same, and is
+// in no new view.
+func TestRetiringEngine(t *testing.T) {
+	t.Parallel()
+	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	conn, err := cluster.Load(l.controller.File(cluster.RoleClient))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	running := parade.MapAsync(ctx, l.View, bear, []patience{{dir, "it", "heeds"}})
+	await := func(what string, is func() bool) {
+		t.Helper()
+		for !is() {
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-ctx.Done():
+				t.Fatal(what)
+			}
+		}
+	}
+	await("the task has not begun", func() bool {
+		data, err := os.ReadFile(filepath.Join(dir, "it"))
+		return err == nil && len(data) > 0
+	})
+	if err := cluster.RetireEngines(ctx, conn, "engine-0"); err != nil {
+		t.Fatal(err)
+	}
+	await("the engine does not retire", func() bool {
+		engines := l.client.Engines()
+		return len(engines) == 1 && engines[0].Slots == 0
+	})
+	if out, err := cluster.Apply(ctx, l.client.Direct(), where, 0); err == nil || ctx.Err() != nil {
+		t.Errorf("a view of no engine that takes tasks: %v, %v", out, err)
+	}
+	if err := l.View.Interrupt(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := running.Wait(ctx); !errors.Is(err, parade.ErrInterrupted) {
+		t.Errorf("its task: %v, want ErrInterrupted", err)
 	}
 }

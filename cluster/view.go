@@ -252,6 +252,8 @@ func (v *View) usable() error {
 		return err
 	case missing != "":
 		return fmt.Errorf("cluster %s: %w: there is no engine %s", cl.name, parade.ErrWorkerLost, missing)
+	case v.deals && len(v.targets) == 0 && len(v.requires) > 0:
+		return fmt.Errorf("cluster %s: no engine of the direct view has what is required, %q", cl.name, v.requires)
 	case v.deals && len(v.targets) == 0:
 		return fmt.Errorf("cluster %s: the direct view has no engines; wait for some with WaitForEngines before Direct", cl.name)
 	}
@@ -493,7 +495,7 @@ func (c *Client) slotCount() int {
 }
 
 // takes is how many of the view's tasks an engine runs at a time, 0 if it is none of the
-// view's.
+// view's, or takes no more.
 func (v *View) takes(e queue.Engine) int {
 	if (v.targets != nil || v.deals) && !slices.ContainsFunc(v.targets, func(group []string) bool { return slices.Contains(group, e.ID) }) {
 		return 0
@@ -503,6 +505,12 @@ func (v *View) takes(e queue.Engine) int {
 		return 0
 	}
 	return needs.Tasks(e.Slots, e.Labels, e.Resources)
+}
+
+// has reports whether an engine is one of the view's, also one that takes no more tasks.
+func (v *View) has(e queue.Engine) bool {
+	e.Slots = max(1, e.Slots)
+	return v.takes(e) > 0
 }
 
 // slots is how many tasks the view's engines run at a time now.
