@@ -234,7 +234,7 @@ func (k *Keeper) Close() error {
 func (k *Keeper) housekeep(ctx context.Context) {
 	tick := time.NewTicker(min(k.grace/4+time.Millisecond, queue.Stale))
 	defer tick.Stop()
-	missing := map[string]time.Time{} // clients with queues, and since when they are not there
+	a := absent{since: map[string]time.Time{}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -242,7 +242,7 @@ func (k *Keeper) housekeep(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := k.depart(round, missing)
+		err := k.depart(round, &a)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			k.log.Debug("the queues of clients that are gone could not be looked for", "error", err)
@@ -250,10 +250,26 @@ func (k *Keeper) housekeep(ctx context.Context) {
 	}
 }
 
-// depart removes the queues of clients that have been missing for long.
-func (k *Keeper) depart(ctx context.Context, missing map[string]time.Time) error {
+// absent is which clients with queues are not there.
+type absent struct {
+	since  map[string]time.Time // by client
+	looked time.Time            // last
+}
+
+// tooLong is after how long without a look nobody knows how long clients have been absent.
+const tooLong = 3 * queue.Stale
+
+// depart removes the queues of clients that have been absent for long. Only looks that
+// succeed one after the other count: servers that elect another leader have lost the clients'
+// keys, and the first look after that finds none.
+func (k *Keeper) depart(ctx context.Context, a *absent) (err error) {
+	defer func() {
+		if err != nil {
+			clear(a.since)
+		}
+	}()
 	records, err := keys(ctx, k.js, queue.Records)
-	if err != nil || len(records) == 0 {
+	if err != nil {
 		return err
 	}
 	clients, err := keys(ctx, k.js, queue.Clients)
@@ -265,6 +281,10 @@ func (k *Keeper) depart(ctx context.Context, missing map[string]time.Time) error
 		here[id] = true
 	}
 	now := time.Now()
+	if now.Sub(a.looked) > tooLong {
+		clear(a.since)
+	}
+	a.looked = now
 	seen := map[string]bool{}
 	for _, id := range records {
 		owner := queue.Owner(id)
@@ -272,9 +292,9 @@ func (k *Keeper) depart(ctx context.Context, missing map[string]time.Time) error
 			continue
 		}
 		seen[owner] = true
-		since, before := missing[owner]
+		since, before := a.since[owner]
 		if !before {
-			missing[owner] = now
+			a.since[owner] = now
 			continue
 		}
 		if now.Sub(since) < k.grace {
@@ -286,9 +306,9 @@ func (k *Keeper) depart(ctx context.Context, missing map[string]time.Time) error
 			k.log.Info("removed the queue of a client that is gone", "queue", id)
 		}
 	}
-	for owner := range missing {
+	for owner := range a.since {
 		if !seen[owner] {
-			delete(missing, owner)
+			delete(a.since, owner)
 		}
 	}
 	return nil
