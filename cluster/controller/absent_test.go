@@ -58,10 +58,10 @@ func TestDepart(t *testing.T) {
 		looks  []error
 		gone   bool
 	}{
-		"missed for long":                 {time.Second, []error{nil}, true},
-		"the first look after others":     {time.Second, []error{lost, nil}, false},
-		"the next one, too":               {time.Second, []error{lost, nil, nil}, false},
-		"the first look for long": {time.Hour, []error{nil}, false},
+		"missed for long":             {time.Second, []error{nil}, true},
+		"the first look after others": {time.Second, []error{lost, nil}, false},
+		"the next one, too":           {time.Second, []error{lost, nil, nil}, false},
+		"the first look for long":     {time.Hour, []error{nil}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
