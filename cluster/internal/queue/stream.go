@@ -66,8 +66,11 @@ func build(ctx context.Context, js jetstream.JetStream, r Record, maxRunning int
 	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: WorkStream(r.ID), Subjects: []string{Work(r.ID, "*"), Rest(r.ID, "*")},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: copies,
-		Duplicates: Progress,                                                             // tasks may come twice; there is no need to remember
-		Metadata:   map[string]string{"parade.made": r.Created.Format(time.RFC3339Nano)}, // no two are the same
+		Duplicates: Progress, // tasks may come twice; there is no need to remember
+		// A parcel of a queue that was made again has a number that none had before: an acknowledgement
+		// on its way, which has the stream's name and the number, must not hit it.
+		FirstSeq: uint64(max(0, r.Created.UnixMicro())),
+		Metadata: map[string]string{"parade.made": r.Created.Format(time.RFC3339Nano)}, // no two are the same
 	})
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return ErrTaken

@@ -95,6 +95,48 @@ func TestHalfMade(t *testing.T) {
 	}
 }
 
+// TestMadeAgain: an acknowledgement for a parcel of a queue that was removed does not hit one of
+// the queue that was made again in its place.
+func TestMadeAgain(t *testing.T) {
+	t.Parallel()
+	js := streams(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var late jetstream.Msg
+	for range 2 {
+		r := queue.Record{ID: "session", Kind: queue.Session, Created: time.Now()}
+		if err := queue.Make(ctx, js, r, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Publish(ctx, queue.Work(r.ID, "1"), []byte("parcel")); err != nil {
+			t.Fatal(err)
+		}
+		engine, err := js.Consumer(ctx, queue.WorkStream(r.ID), queue.Consumer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := engine.Next(jetstream.FetchMaxWait(10 * time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late == nil {
+			late = m
+			if err := queue.Remove(ctx, js, r); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := late.Ack(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond) // nobody says that it has come
+		s, err := js.Stream(ctx, queue.WorkStream(r.ID))
+		if err != nil || s.CachedInfo().State.Msgs != 1 {
+			t.Errorf("the second parcel is gone, %v", err)
+		}
+	}
+}
+
 // TestSweep removes what has no record, and nothing else.
 func TestSweep(t *testing.T) {
 	t.Parallel()
