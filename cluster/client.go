@@ -361,11 +361,11 @@ func (c *Client) session(ctx context.Context, targets, requires []string) (*sess
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err := c.publishProgram(ctx, p); err != nil {
+	if err := c.publishProgram(ctx, p); err != nil { // which may take long
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	s := &session{id: c.id, targets: targets, requires: requires}
 	if len(c.sessions) > 0 || targets != nil || requires != nil {
 		s.id += "-" + strconv.Itoa(len(c.sessions)+1)
@@ -375,10 +375,12 @@ func (c *Client) session(ctx context.Context, targets, requires []string) (*sess
 	}
 	s.answers, err = c.conn.Subscribe(queue.Done(s.id, "*"), func(m *nats.Msg) { c.answered(s, m) })
 	if err == nil {
-		err = s.answers.SetPendingLimits(-1, mostPending)
-	}
-	if err == nil {
-		err = queue.Make(ctx, c.js, s.record, 0)
+		if err = s.answers.SetPendingLimits(-1, mostPending); err == nil {
+			err = queue.Make(ctx, c.js, s.record, 0)
+		}
+		if err != nil { // another try subscribes, too
+			_ = s.answers.Unsubscribe()
+		}
 	}
 	if errors.Is(err, nats.ErrConnectionClosed) {
 		<-c.hungUp // the reason is known by then

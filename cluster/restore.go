@@ -52,9 +52,7 @@ func (c *Client) restore() {
 	}
 	defer func() { <-c.making }()
 	for _, s := range c.sessions {
-		ctx, cancel := context.WithTimeout(c.ended, time.Minute)
-		remade, err := c.mend(ctx, s)
-		cancel()
+		remade, err := c.mend(c.ended, s)
 		var calls []*call
 		c.mu.Lock()
 		for _, call := range c.calls {
@@ -84,7 +82,8 @@ func (c *Client) restore() {
 	}
 }
 
-// mend makes a session's queue again if it is gone.
+// mend makes a session's queue again if it is gone. Each request is made for a bounded time, that
+// to store the program for one by its size.
 func (c *Client) mend(ctx context.Context, s *session) (remade bool, err error) {
 	// The controller makes this bucket when it has all others back.
 	if _, err := queue.Bucket(ctx, c.js, queue.Engines); err != nil {
