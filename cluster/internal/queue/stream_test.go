@@ -188,6 +188,44 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// meddled is streams at which somebody does something when a bucket is asked for first.
+type meddled struct {
+	jetstream.JetStream
+	meddle func()
+}
+
+func (m *meddled) KeyValue(ctx context.Context, name string) (jetstream.KeyValue, error) {
+	if do := m.meddle; do != nil {
+		m.meddle = nil
+		do()
+	}
+	return m.JetStream.KeyValue(ctx, name)
+}
+
+// TestSweepMeanwhile: the answers of a job stay that has come to a name of which something old
+// was left.
+func TestSweepMeanwhile(t *testing.T) {
+	t.Parallel()
+	js := streams(t)
+	old := job("study", "study-a")
+	begin(t, js, old)
+	replace := func() {
+		err := queue.Remove(t.Context(), js, old)
+		if err == nil {
+			err = queue.Make(t.Context(), js, job("study", "study-b"), 0)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := queue.SweepOlder(t.Context(), &meddled{js, replace}, 0, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := queue.Named(t.Context(), js, "study"); err != nil || r.ID != "study-b" {
+		t.Errorf("the name leads to %q, %v", r.ID, err)
+	}
+}
+
 // TestPersist goes on until f succeeds, but not when waiting mends nothing.
 func TestPersist(t *testing.T) {
 	t.Parallel()

@@ -45,6 +45,9 @@ func sweep(ctx context.Context, js jetstream.JetStream, orphaned, unused time.Du
 		if _, err := Get(ctx, js, id); !errors.Is(err, jetstream.ErrKeyNotFound) {
 			continue // it has one, or nobody knows
 		}
+		if now, err := js.Stream(ctx, info.Config.Name); err != nil || !now.CachedInfo().Created.Equal(info.Created) {
+			continue // it is gone, or another job's by now, which has the name
+		}
 		if err := js.DeleteStream(ctx, info.Config.Name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			errs = append(errs, err)
 		}
