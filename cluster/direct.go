@@ -192,6 +192,10 @@ func Execute[A, R any](ctx context.Context, v *View, name string, f *parade.Func
 	keep, of := parade.Keep(f)
 	keeper := &keeper{View: v}
 	kept, err := parade.Map(ctx, keeper, keep, slices.Repeat([]A{input}, len(v.targets)), opts...)
+	var job *parade.JobError
+	if errors.As(err, &job) && errors.Is(job.Err, parade.ErrNoValue) { // it ended since values are lost, and so may these be
+		return err
+	}
 	for i, k := range kept {
 		if k == (parade.Kept{}) {
 			continue

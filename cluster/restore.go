@@ -13,13 +13,12 @@ import (
 	"github.com/parade-go/parade/cluster/internal/queue"
 )
 
-const (
-	// silence is after how long without an answer the client looks whether its queues are
-	// there.
-	silence = 10 * time.Second
-	// lingering is how long engines may take over the end of a call.
-	lingering = 10 * time.Second
-)
+// silence is after how long without an answer the client looks whether its queues are
+// there.
+const silence = 10 * time.Second
+
+// lingering is how long engines may take over the end of a call.
+var lingering = 10 * time.Second // a variable for tests
 
 // cutOff is called when the connection is lost.
 func (c *Client) cutOff() {

@@ -119,6 +119,24 @@ func (c *Client) dropUnused(p place) {
 	}
 }
 
+// dropUnheld removes what the store has under the number of a call and nobody uses.
+func (c *Client) dropUnheld(job string) {
+	s := &c.stock
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	used := map[string]bool{}
+	s.mu.Lock()
+	for p := range s.users {
+		if p.job == job {
+			used[p.hash.Key()] = true
+		}
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(c.ended, 10*time.Second)
+	defer cancel()
+	_ = queue.DropValues(ctx, c.js, c.home(), job, used) // what is left goes with the client
+}
+
 // home is the queue in whose bucket the values of all views are: the client's first.
 func (c *Client) home() string {
 	c.mu.Lock()

@@ -416,7 +416,7 @@ func (v *View) leave(c *call, tell bool) {
 			cl.over(s, c.number)
 		}
 	}
-	if c.large.Load() {
+	if c.large.Load() || c.post.Keeps() {
 		cl.background(func() { c.clear(tell) })
 	}
 	for _, values := range c.values {
@@ -445,7 +445,8 @@ func (c *Client) remind(s *session, number string) {
 
 // clear removes the call's values from the store, also those that engines have put there,
 // and again when they have heard of its end. Results that stay there have its number, too:
-// of such a call only what it has sent goes.
+// of such a call only what it has sent goes, and in the end the results that nobody has got,
+// of tasks that ran twice or when the call had failed.
 func (c *call) clear(again bool) {
 	if c.post.Keeps() {
 		for _, s := range c.sessions {
@@ -459,23 +460,35 @@ func (c *call) clear(again bool) {
 		for _, value := range stored {
 			c.client.dropValue(value.id, c.number, value.hash)
 		}
+		if c.linger() {
+			c.client.dropUnheld(c.number)
+		}
 		return
 	}
 	for {
 		for _, s := range c.sessions {
 			ctx, cancel := context.WithTimeout(c.client.ended, 10*time.Second)
-			_ = queue.DropValues(ctx, c.client.js, s.id, c.number) // they go with the client, at the latest
+			_ = queue.DropValues(ctx, c.client.js, s.id, c.number, nil) // they go with the client, at the latest
 			cancel()
 		}
 		if !again {
 			return
 		}
 		again = false
-		select {
-		case <-time.After(lingering):
-		case <-c.client.ended.Done():
+		if !c.linger() {
 			return
 		}
+	}
+}
+
+// linger waits until engines have heard of the call's end. It returns false when the client is
+// closed meanwhile.
+func (c *call) linger() bool {
+	select {
+	case <-time.After(lingering):
+		return true
+	case <-c.client.ended.Done():
+		return false
 	}
 }
 

@@ -85,8 +85,8 @@ func GetCount(ctx context.Context, js jetstream.JetStream, id string) ([]byte, e
 	return values.GetBytes(ctx, countKey)
 }
 
-// DropValues removes all large values of a job.
-func DropValues(ctx context.Context, js jetstream.JetStream, id, job string) error {
+// DropValues removes all large values of a job but those to keep, by [Hash.Key].
+func DropValues(ctx context.Context, js jetstream.JetStream, id, job string, keep map[string]bool) error {
 	values, err := js.ObjectStore(ctx, Values(id))
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func DropValues(ctx context.Context, js jetstream.JetStream, id, job string) err
 	}
 	var errs []error
 	for _, info := range all {
-		if strings.HasPrefix(info.Name, job+"-") {
+		if key, ok := strings.CutPrefix(info.Name, job+"-"); ok && !keep[key] {
 			errs = append(errs, values.Delete(ctx, info.Name))
 		}
 	}
