@@ -42,19 +42,27 @@ func Retry(ctx context.Context, c *Client, name string) (tasks int, err error) {
 		return 0, fmt.Errorf("job %s: %w", name, err)
 	}
 	faster := false
-	err = queue.Change(ctx, c.js, r.ID, func(now *queue.Record) {
-		if faster = len(now.Job.Rounds) != len(r.Job.Rounds); faster {
-			return
-		}
-		if j.Failed > 0 {
-			now.Job.Rounds = append(now.Job.Rounds, s.last)
-		}
-		now.Job.Cancelled = false
-	})
+	err = queue.Change(ctx, c.js, r.ID, func(now *queue.Record) { faster = !s.beginRound(now.Job) })
 	if err == nil && faster {
 		err = fmt.Errorf("job %s: %w", name, errFaster)
 	}
 	return tasks + j.Failed, err
+}
+
+// beginRound has a job run again what has failed, by its record, which may have had that done to
+// it before: the confirmation was lost. It returns false when another has begun a round.
+func (s *standing) beginRound(j *queue.JobRecord) bool {
+	n := len(s.rounds)
+	switch {
+	case s.failed > 0 && len(j.Rounds) == n+1 && j.Rounds[n] == s.last:
+		return true
+	case len(j.Rounds) != n:
+		return false
+	case s.failed > 0:
+		j.Rounds = append(j.Rounds, s.last)
+	}
+	j.Cancelled = false
+	return true
 }
 
 // sendAgain stores the inputs of the tasks that have failed for the next round.

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/parade-go/parade/cluster/internal/queue"
 )
 
@@ -157,6 +158,36 @@ func TestStandingTakes(t *testing.T) {
 			s.end()
 			if s.failed != tc.failed {
 				t.Errorf("%d failed, want %d", s.failed, tc.failed)
+			}
+		})
+	}
+}
+
+// TestBeginRound: a round begins once, also when its record is changed again as nobody has
+// confirmed that, but not after another's.
+func TestBeginRound(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		failed        int
+		before, after queue.JobRecord
+		begun         bool
+	}{
+		"failures":                 {1, queue.JobRecord{Rounds: []uint64{3}}, queue.JobRecord{Rounds: []uint64{3, 7}}, true},
+		"and once more":            {1, queue.JobRecord{Rounds: []uint64{3, 7}}, queue.JobRecord{Rounds: []uint64{3, 7}}, true},
+		"another's":                {1, queue.JobRecord{Rounds: []uint64{3, 5}}, queue.JobRecord{Rounds: []uint64{3, 5}}, false},
+		"two of others":            {1, queue.JobRecord{Rounds: []uint64{3, 7, 9}}, queue.JobRecord{Rounds: []uint64{3, 7, 9}}, false},
+		"cancelled":                {0, queue.JobRecord{Rounds: []uint64{3}, Cancelled: true}, queue.JobRecord{Rounds: []uint64{3}}, true},
+		"cancelled, failures":      {1, queue.JobRecord{Rounds: []uint64{3}, Cancelled: true}, queue.JobRecord{Rounds: []uint64{3, 7}}, true},
+		"cancelled since it began": {1, queue.JobRecord{Rounds: []uint64{3, 7}, Cancelled: true}, queue.JobRecord{Rounds: []uint64{3, 7}, Cancelled: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &standing{rounds: []uint64{3}, failed: tc.failed, last: 7}
+			if begun := s.beginRound(&tc.before); begun != tc.begun {
+				t.Errorf("begun: %v", begun)
+			}
+			if diff := cmp.Diff(tc.after, tc.before); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
