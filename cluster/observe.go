@@ -27,7 +27,7 @@ func Observe(conn Connection) (*Observer, error) {
 	}
 	js, err := queue.JetStream(nc)
 	if err != nil {
-		closeConn(nc)
+		access.Close(nc)
 		return nil, err
 	}
 	return &Observer{conn, nc, js}, nil
@@ -35,19 +35,8 @@ func Observe(conn Connection) (*Observer, error) {
 
 // Close ends the connection.
 func (o *Observer) Close() error {
-	closeConn(o.conn)
+	access.Close(o.conn)
 	return nil
-}
-
-// closeConn closes a connection and waits for its end.
-func closeConn(nc *nats.Conn) {
-	closed := make(chan struct{})
-	nc.SetClosedHandler(func(*nats.Conn) { close(closed) })
-	if nc.IsClosed() {
-		return
-	}
-	nc.Close()
-	<-closed
 }
 
 // StopEngines asks engines to end: they finish what they can within a few seconds and hand the
@@ -80,7 +69,7 @@ func ask(ctx context.Context, conn Connection, subjects ...string) error {
 	if err != nil {
 		return err
 	}
-	defer closeConn(nc)
+	defer access.Close(nc)
 	var all sync.WaitGroup
 	errs := make([]error, len(subjects))
 	for i, s := range subjects {

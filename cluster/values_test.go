@@ -357,7 +357,7 @@ func TestValueGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := queue.DropValues(ctx, js, s.Queues[0].ID, "0"); err != nil {
+	if err := queue.DropValues(ctx, js, s.Queues[0].ID, "0", nil); err != nil {
 		t.Fatal(err)
 	}
 	if sums, err := cluster.Apply(ctx, view, total, "numbers"); !errors.Is(err, parade.ErrNoValue) || !strings.Contains(err.Error(), "numbers") {

@@ -110,7 +110,7 @@ func keepAt(ctx context.Context, cfg KeepConfig) (*Keeper, error) {
 	}
 	k, err := keep(ctx, nc, conn.Replicas, cfg.SessionGrace, cfg.Log)
 	if err != nil {
-		closeConn(nc)
+		access.Close(nc)
 		return nil, fmt.Errorf("%v: %w", conn, err)
 	}
 	k.own = true
@@ -124,7 +124,7 @@ func Clear(ctx context.Context, conn access.Connection) error {
 	if err != nil {
 		return err
 	}
-	defer closeConn(nc)
+	defer access.Close(nc)
 	js, err := queue.JetStream(nc)
 	if err != nil {
 		return err
@@ -145,16 +145,6 @@ func Clear(ctx context.Context, conn access.Connection) error {
 		}
 	}
 	return nil
-}
-
-func closeConn(nc *nats.Conn) {
-	closed := make(chan struct{})
-	nc.SetClosedHandler(func(*nats.Conn) { close(closed) })
-	if nc.IsClosed() {
-		return
-	}
-	nc.Close()
-	<-closed
 }
 
 // keep keeps house by way of conn, which is its caller's.
@@ -221,7 +211,7 @@ func (k *Keeper) Close() error {
 	k.cancel()
 	k.done.Wait()
 	if k.own {
-		closeConn(k.conn)
+		access.Close(k.conn)
 	}
 	if k.lock != nil {
 		return k.lock.Close()

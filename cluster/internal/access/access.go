@@ -223,6 +223,17 @@ func (c Connection) DialWithin(ctx context.Context, patience time.Duration, name
 // ErrRefused says that the cluster does not let this process in.
 var ErrRefused = errors.New("the cluster refuses this connection")
 
+// Close closes a connection and waits for its end.
+func Close(conn *nats.Conn) {
+	closed := make(chan struct{})
+	conn.SetClosedHandler(func(*nats.Conn) { close(closed) })
+	if conn.IsClosed() {
+		return
+	}
+	conn.Close()
+	<-closed
+}
+
 // InboxPrefix begins the subjects on which a role gets replies, out of reach of the others.
 func InboxPrefix(role string) string { return "_INBOX_" + role }
 
