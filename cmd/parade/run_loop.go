@@ -36,6 +36,8 @@ type loop struct {
 
 	stopping <-chan struct{}
 
+	held func(context.Context) (int, error) // tasks that engines of a cluster have; nil elsewhere
+
 	mu         sync.Mutex
 	running    map[int]*runningTask // by Seq
 	order      map[int]int          // Seq by index, of those that run
@@ -50,6 +52,7 @@ type loop struct {
 	holding    string // why no task is started now
 	why        error  // of the end before the last input
 	killed     bool
+	idle       bool // it was ended while nothing of it ran
 
 	total     atomic.Int64 // inputs, 0 unless they could be counted
 	recount   func() (*command.Source, error)
@@ -112,8 +115,12 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 		return err
 	}
 	defer func() { err = closing(ex, err) }()
-	if v, ok := ex.(*cluster.View); ok && len(o.requires) > 0 {
-		ex = v.Require(o.requires...)
+	var held func(context.Context) (int, error)
+	if v, ok := ex.(*cluster.View); ok {
+		if len(o.requires) > 0 {
+			v = v.Require(o.requires...)
+		}
+		ex, held = v, v.Held
 	}
 	if o.jobs.n == 0 { // a cluster's engines, and for each as much again that waits
 		o.jobs.n = 2 * max(1, ex.Info().Workers)
@@ -123,7 +130,7 @@ func (o *runOptions) runAll(ctx context.Context, p runPlan) (err error) {
 	defer cancel()
 	stopping := make(chan struct{})
 	l := &loop{
-		o: o, spec: p.spec, journal: p.journal, begun: time.Now(), slots: make(chan struct{}, o.jobs.n), stopping: stopping,
+		o: o, spec: p.spec, journal: p.journal, begun: time.Now(), slots: make(chan struct{}, o.jobs.n), stopping: stopping, held: held,
 		running: map[int]*runningTask{}, order: map[int]int{},
 		gate: gate{delay: o.delay.d, load: o.load.n, memfree: o.memfree.n},
 	}
@@ -414,6 +421,8 @@ func (l *loop) watch() command.Watch {
 // running tasks end, a second one and SIGTERM end them, and one more does so at once.
 // The function that it returns gives the signals back.
 func (l *loop) watchSignals(ctx context.Context) func() {
+	ctx, end := context.WithCancel(ctx)
+	var letting sync.WaitGroup
 	handle := func(s os.Signal) {
 		l.mu.Lock()
 		again, killed, running := l.why != nil, l.killed, len(l.running)
@@ -431,7 +440,11 @@ func (l *loop) watchSignals(ctx context.Context) func() {
 			return
 		}
 		l.stop(why)
-		if running > 0 {
+		switch {
+		case running == 0:
+		case l.held != nil:
+			letting.Go(func() { l.letEnd(ctx, why) })
+		default:
 			l.out.note(fmt.Sprintf("waiting for %s that %s running; Ctrl-C again ends them", plural(running, "task"), are(running)))
 		}
 	}
@@ -443,6 +456,47 @@ func (l *loop) watchSignals(ctx context.Context) func() {
 	return func() {
 		release()
 		signal.Stop(pipe)
+		end()
+		letting.Wait()
+	}
+}
+
+// letEnd ends a run on a cluster, after a first Ctrl-C, as soon as no engine has anything of it:
+// what merely waits for an engine may do so for ever.
+func (l *loop) letEnd(ctx context.Context, why error) {
+	said := false
+	for none := 0; ; {
+		look, cancel := context.WithTimeout(ctx, 2*time.Second)
+		held, err := l.held(look)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		l.mu.Lock()
+		running := len(l.running)
+		if none++; err != nil || held > 0 {
+			none = 0
+		}
+		over := none > 1 // once it may be on its way from one engine to another
+		l.idle = l.idle || over
+		l.mu.Unlock()
+		if over {
+			l.kill(why)
+			return
+		}
+		if none == 0 && running > 0 && !said {
+			said = true
+			some := ""
+			if err == nil && held < running {
+				some = fmt.Sprintf(", %s of them with engines", count(held))
+			}
+			l.out.note(fmt.Sprintf("waiting for %s that the cluster has%s; Ctrl-C again ends them", plural(running, "task"), some))
+		}
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

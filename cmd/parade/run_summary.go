@@ -66,6 +66,9 @@ func (l *loop) summary(streamed error) error {
 	why, killed := l.why, l.killed
 	l.mu.Unlock()
 	s := l.state()
+	if l.idle { // what was handed over was never begun
+		s.running = 0
+	}
 	if errors.Is(why, errClosedPipe) {
 		return why
 	}
