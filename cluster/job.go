@@ -22,7 +22,7 @@ var (
 	// ErrCancelled says that somebody has cancelled the job.
 	ErrCancelled = errors.New("the job was cancelled")
 	// ErrJobDone says that a job cannot be cancelled because all of its tasks have ended.
-	ErrJobDone = errors.New("the job is done already")
+	ErrJobDone = errors.New("the job has ended already")
 	// ErrSubmitting says that a job has not been stored wholly: its client is at it, or has
 	// died.
 	ErrSubmitting = errors.New("the job has not been submitted wholly: its client is at it, or has died")

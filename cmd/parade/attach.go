@@ -71,7 +71,7 @@ func oneJob(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usagef("%s needs the name of one job", cmd.CommandPath())
 	}
-	return nil
+	return someJobs(cmd, args)
 }
 
 // leftError is why an attached command ends before its job.
@@ -236,6 +236,9 @@ func (l *loop) follow(ctx context.Context, client *cluster.Client, name string) 
 			if streamed = r.Err; errors.Is(streamed, cluster.ErrCancelled) {
 				streamed = fmt.Errorf("job %s: %w; %q goes on with it", name, streamed, l.retry)
 			}
+			if errors.Is(streamed, cluster.ErrNoJob) {
+				l.retry = "" // there is nothing to run again
+			}
 			break
 		}
 		res, err := command.ResultOf(r.Result)
@@ -295,7 +298,7 @@ func (a *attachOptions) watch(ctx context.Context, f *pflag.FlagSet, conn cluste
 		if j.Err != nil {
 			return fmt.Errorf("job %s: %w", j.Name, j.Err)
 		}
-		return &failedError{fmt.Sprintf("job %s: %s of %s failed; \"parade retry %[1]s --cluster %s\" runs %s again", j.Name, count(j.Failed), plural(j.Tasks, "task"), *a.cluster, them(j.Failed))}
+		return &failedError{fmt.Sprintf("job %s: %s of %s failed; \"parade retry %s --cluster %s\" runs %s again", j.Name, count(j.Failed), plural(j.Tasks, "task"), j.Name, *a.cluster, them(j.Failed))}
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestAttachToFunctions(t *testing.T) {
 	}
 	out, said := l.run(t, 3, "attach", "halves", "--cluster", "lab")
 	if out != "" || !strings.Contains(said, `cluster.Attach(ctx, client, "halves", f), f being its function "parade_test.halve"`) ||
-		!strings.Contains(said, "job halves: 2 of 4 tasks failed") {
+		!strings.Contains(said, `job halves: 2 of 4 tasks failed; "parade retry halves --cluster lab" runs them again`) {
 		t.Errorf("attach prints %q and says %q", out, said)
 	}
 	if _, said := l.run(t, 2, "attach", "halves", "--cluster", "lab", "--json"); !strings.Contains(said, "--json is for jobs of parade run") {

@@ -82,6 +82,11 @@ func someJobs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("%s needs the name of a job, or several", cmd.CommandPath())
 	}
+	for _, name := range args {
+		if err := cluster.ValidJob(name); err != nil {
+			return usagef("job: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -100,6 +100,9 @@ func (o *runOptions) submit(ctx context.Context, p runPlan) error {
 		if errors.Is(err, cluster.ErrJobExists) && o.job == "" && tries < 10 {
 			continue
 		}
+		if stopped := (*parade.JobError)(nil); errors.As(err, &stopped) && stopped.Err != nil {
+			err = stopped.Err // how many tasks were done is not the point
+		}
 		if err != nil {
 			return err
 		}
