@@ -86,6 +86,10 @@ const (
 // cluster, or its key has been replaced.
 var ErrRefused = access.ErrRefused
 
+// ErrAway says that nobody answers where the cluster should be: its controller has died, or was
+// stopped.
+var ErrAway = access.ErrAway
+
 // ErrNoProgram says that no engine can run this program, which is for another operating system or
 // another kind of processor than all of theirs.
 var ErrNoProgram = errors.New("no engine can run this program")

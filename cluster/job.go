@@ -41,8 +41,9 @@ type Job struct {
 	Round     int  // 1, and one more for each Retry that had something to send
 	Complete  bool // Submit has stored all of it
 	Cancelled bool
-	Err       error  // why no engine can run it, nil otherwise
-	Meta      []byte // what the submitter left with it
+	Requires  []string // of an engine
+	Err       error    // why no engine can run it, nil otherwise
+	Meta      []byte   // what the submitter left with it
 }
 
 // State is a word for it: "submitting", "running", "done", "failed" or "cancelled".
@@ -395,7 +396,7 @@ func FindJob(ctx context.Context, conn Connection, name string) (j Job, err erro
 func jobOf(r queue.Record) Job {
 	return Job{
 		Name: r.Name(), Func: r.Job.Func, Result: r.Job.Result, Owner: r.Owner, Created: r.Created, Tasks: r.Job.Tasks,
-		Round: int(r.Job.Round()), Complete: r.Job.Complete, Cancelled: r.Job.Cancelled, Meta: r.Job.Meta,
+		Round: int(r.Job.Round()), Complete: r.Job.Complete, Cancelled: r.Job.Cancelled, Requires: r.Requires, Meta: r.Job.Meta,
 	}
 }
 

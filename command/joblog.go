@@ -28,7 +28,7 @@ var ErrJoblog = errors.New("bad joblog")
 // JoblogEntry is one line of a joblog: a task that has ended.
 type JoblogEntry struct {
 	Seq      int    // from 1
-	Host     string // ":" is this one
+	Host     string // ":" is this one, see [Journal.NameHosts]
 	Start    time.Time
 	Runtime  time.Duration
 	Sent     int64  // bytes of files sent to the host

@@ -125,6 +125,7 @@ type Journal struct {
 	adding   sync.Mutex // the order in both files is the same
 	joblog   joblogWriter
 	specless bool // the inputs are commands from a joblog
+	named    bool // hosts have their names
 
 	done, failed int // left out
 }
@@ -149,6 +150,10 @@ func OpenFailed(joblog string, dryRun bool) (*Journal, Spec, error) {
 	}
 	return j, j.spec, nil
 }
+
+// NameHosts has what is added from now on name the host of each task, this machine, too,
+// for which ":" stands otherwise: when tasks run on engines anywhere, the file may be read anywhere.
+func (j *Journal) NameHosts() { j.named = true }
 
 // openJournal opens it to run the failed tasks if spec is nil.
 func openJournal(path string, spec *Spec, opts JournalOptions) (opened *Journal, err error) {
@@ -658,6 +663,9 @@ func (j *Journal) taskRecord(r *Result) taskRecord {
 		Seq: r.Seq, OK: r.Exit == 0, Start: unixMilli(r.Start), Runtime: e.Runtime.Round(time.Millisecond).Seconds(),
 		Host: e.Host, Exit: e.Exit, Signal: e.Signal, Attempts: r.Attempts, Skipped: r.Skipped, Refused: r.Refused, Received: e.Received,
 		Fault: r.Fault, Args: texts(r.Args), Command: text(r.Command), Outputs: texts(r.Outputs),
+	}
+	if j.named && r.Host != "" {
+		t.Host = r.Host
 	}
 	if !j.specless {
 		key := keyOf(r.Args)

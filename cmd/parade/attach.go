@@ -61,7 +61,7 @@ that can be printed.`,
 	f.BoolVar(&o.noProgress, "no-progress", false, "show neither progress nor a summary; failures are shown")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
-		return a.attach(cmd.Context(), f, args[0])
+		return unanswered(*a.cluster, a.attach(cmd.Context(), f, args[0]))
 	}
 	return cmd
 }
@@ -180,6 +180,9 @@ func (a *attachOptions) settle(f *pflag.FlagSet, note jobNote) (err error) {
 // take takes the results of a job of commands.
 func (a *attachOptions) take(ctx context.Context, client *cluster.Client, j cluster.Job, note jobNote) (err error) {
 	o := &a.run
+	if !o.noProgress {
+		hintAtWaiting(o.stderr, client.Engines(), j)
+	}
 	var journal *command.Journal
 	if o.joblog != "" {
 		if _, err := os.Stat(filepath.Dir(o.joblog)); err != nil {
@@ -188,6 +191,7 @@ func (a *attachOptions) take(ctx context.Context, client *cluster.Client, j clus
 		if journal, err = command.OpenJournal(o.joblog, note.Spec, command.JournalOptions{Resume: command.SkipEnded}); err != nil {
 			return journalError(err)
 		}
+		journal.NameHosts()
 		defer func() {
 			if failed := journal.Close(); err == nil {
 				err = failed
@@ -275,6 +279,13 @@ func (a *attachOptions) watch(ctx context.Context, f *pflag.FlagSet, conn cluste
 	})
 	defer release()
 	out := newTerminal(a.run.stderr)
+	if !a.run.noProgress && isIdle(j) {
+		s, err := cluster.Look(ctx, conn)
+		if err != nil {
+			return err
+		}
+		hintAtWaiting(a.run.stderr, s.Engines, j)
+	}
 	show := newProgress(out)
 	for now, err := range cluster.WatchJob(ctx, conn, j.Name) {
 		if err != nil {

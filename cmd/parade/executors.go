@@ -104,7 +104,8 @@ func openExecutor(ctx context.Context, spec string) (parade.Executor, error) {
 	}
 	ex, err := parade.Open(ctx, spec)
 	if err != nil {
-		return nil, fmt.Errorf("executor %s: %w", spec, err)
+		_, name, _ := strings.Cut(spec, ":")
+		return nil, fmt.Errorf("executor %s: %w", spec, unanswered(cmp.Or(name, defaultCluster), err))
 	}
 	return ex, nil
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parade-go/parade/cluster"
@@ -17,6 +20,7 @@ type jobLine struct {
 	Name    string    `json:"name"`
 	State   string    `json:"state"`
 	Func    string    `json:"func"`
+	Command string    `json:"command,omitempty"` // of parade run, with its placeholders
 	Owner   string    `json:"owner"`
 	Created time.Time `json:"created"`
 	Tasks   int       `json:"tasks"`
@@ -38,7 +42,7 @@ func newJobsCommand() *cobra.Command {
 handed to a cluster by name, and that go on without them. "parade attach" waits for one and
 takes its results, as cluster.Attach does in a program.
 
-States are submitting, running, done, failed (some tasks have no result, or no engine can
+States are submitting, waiting (no engine could take any of it), running, done, failed (some tasks have no result, or no engine can
 run it) and cancelled. Tasks that failed are counted after their retries; "parade retry" begins
 another round.`,
 		Example: `  parade jobs --cluster lab
@@ -106,7 +110,11 @@ func newJobAction(name *string, verb, short, done string, act func(context.Conte
 			out := newTerminal(cmd.OutOrStdout())
 			var errs []error
 			for _, job := range args {
-				if err := act(ctx, conn, job); err != nil {
+				err := act(ctx, conn, job)
+				if errors.Is(err, cluster.ErrAway) { // for the others, too
+					return errors.Join(append(errs, unanswered(*name, err))...)
+				}
+				if err != nil {
 					errs = append(errs, err)
 					continue
 				}
@@ -114,6 +122,40 @@ func newJobAction(name *string, verb, short, done string, act func(context.Conte
 			}
 			return errors.Join(append(errs, out.err)...)
 		},
+	}
+}
+
+// unanswered says of a cluster that does not answer how to have it go on.
+func unanswered(name string, err error) error {
+	if errors.Is(err, cluster.ErrAway) {
+		return notRunning(name, err)
+	}
+	return err
+}
+
+// isIdle tells whether a job waits for its first result.
+func isIdle(j cluster.Job) bool { return j.State() == "running" && j.Done+j.Failed == 0 }
+
+// whyWaiting says why a job waits of which no engine has anything, "" if one could take it.
+func whyWaiting(engines []cluster.Engine, j cluster.Job) string {
+	q := cluster.Queue{Requires: j.Requires}
+	switch {
+	case !isIdle(j), slices.ContainsFunc(engines, func(e cluster.Engine) bool { return e.Takes(q) > 0 }):
+		return ""
+	case len(engines) == 0:
+		return "the cluster has no engines; it waits for one"
+	case len(j.Requires) == 0 && slices.ContainsFunc(engines, func(e cluster.Engine) bool { return e.Running > 0 }):
+		return "" // one that ends may have it
+	case len(j.Requires) == 0:
+		return "no engine of the cluster takes tasks any more; it waits for another"
+	}
+	return fmt.Sprintf("no engine of the cluster has what the job requires, %s; it waits for one", strings.Join(j.Requires, " "))
+}
+
+// hintAtWaiting tells people why nothing happens with a job.
+func hintAtWaiting(stderr io.Writer, engines []cluster.Engine, j cluster.Job) {
+	if why := whyWaiting(engines, j); why != "" {
+		newTerminal(stderr).printf("parade: job %s: %s\n", j.Name, why)
 	}
 }
 
@@ -129,6 +171,16 @@ func clientOf(name string) (cluster.Connection, error) {
 	return conn, err
 }
 
+// longestCommand is how much of a command the table of jobs shows, in characters.
+const longestCommand = 40
+
+// held tells whether engines have parcels of a job. Those of an engine that is gone count until
+// another asks, so that an engine has to be there that runs something.
+func held(now cluster.Status, j cluster.Job) bool {
+	return slices.ContainsFunc(now.Queues, func(q cluster.Queue) bool { return q.Kind == "job" && q.Name == j.Name && q.Running > 0 }) &&
+		slices.ContainsFunc(now.Engines, func(e cluster.Engine) bool { return e.Running > 0 })
+}
+
 func runJobs(ctx context.Context, name string, asJSON bool, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -137,6 +189,13 @@ func runJobs(ctx context.Context, name string, asJSON bool, stdout io.Writer) er
 		return err
 	}
 	jobs, err := cluster.Jobs(ctx, conn)
+	var now cluster.Status
+	if err == nil && slices.ContainsFunc(jobs, isIdle) {
+		now, err = cluster.Look(ctx, conn)
+	}
+	if errors.Is(err, cluster.ErrAway) {
+		return notRunning(name, err)
+	}
 	if err != nil {
 		return fmt.Errorf("cluster %s: %w", name, err)
 	}
@@ -149,6 +208,12 @@ func runJobs(ctx context.Context, name string, asJSON bool, stdout io.Writer) er
 		if j.Err != nil {
 			l.Error = j.Err.Error()
 		}
+		if whyWaiting(now.Engines, j) != "" && !held(now, j) {
+			l.State = "waiting"
+		}
+		if note, err := noteOf(j); isRun(j) && err == nil { // else another version has to say it
+			l.Command = note.Spec.Template.String()
+		}
 		lines = append(lines, l)
 	}
 	if asJSON {
@@ -159,9 +224,9 @@ func runJobs(ctx context.Context, name string, asJSON bool, stdout io.Writer) er
 		out.printf("cluster %s has no jobs\n", name)
 		return out.err
 	}
-	rows := [][]string{{"job", "state", "function", "owner", "tasks", "done", "failed", "age"}}
+	rows := [][]string{{"job", "state", "runs", "owner", "tasks", "done", "failed", "age"}}
 	for _, l := range lines {
-		rows = append(rows, []string{l.Name, l.State, l.Func, l.Owner, count(l.Tasks), count(l.Done), count(l.Failed),
+		rows = append(rows, []string{l.Name, l.State, shown(cmp.Or(l.Command, l.Func), longestCommand), l.Owner, count(l.Tasks), count(l.Done), count(l.Failed),
 			ago(l.Created)})
 	}
 	out.table("llllrrrr", rows)

@@ -36,7 +36,7 @@ or its error. --json has index, state, type, bytes, value, error, kind, attempt 
 			if err != nil {
 				return err
 			}
-			return showResults(cmd.Context(), conn, args[0], asJSON, failedOnly, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return unanswered(*clusterFlag, showResults(cmd.Context(), conn, args[0], asJSON, failedOnly, cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
 	cmd.Flags().BoolVar(&failedOnly, "failed", false, "only of tasks that failed")
@@ -205,7 +205,7 @@ nor are its lists. Retry returns at once; "parade attach" gets the results.`,
 		}
 		client, err := cluster.Connect(cmd.Context(), conn)
 		if err != nil {
-			return err
+			return unanswered(*clusterFlag, err)
 		}
 		out := newTerminal(cmd.OutOrStdout())
 		var errs []error

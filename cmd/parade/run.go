@@ -370,6 +370,9 @@ func (o *runOptions) plan(f *pflag.FlagSet, words []string, given []argSource) (
 			p.inputs = p.journal.Todo(p.inputs)
 		}
 	}
+	if kind, _, _ := strings.Cut(o.on, ":"); kind == clusterKind && p.journal != nil {
+		p.journal.NameHosts()
+	}
 	if o.results != "" && !o.dryRun {
 		if o.resultsDir, err = newResultsDir(o.results, p.spec.Template.Columns); err != nil && p.journal != nil {
 			err = errors.Join(err, p.journal.Close())

@@ -90,7 +90,7 @@ func (o *runOptions) submit(ctx context.Context, p runPlan) error {
 	forgetArguments()
 	client, err := cluster.Connect(ctx, conn)
 	if err != nil {
-		return fmt.Errorf("executor %s: %w", o.on, err)
+		return fmt.Errorf("executor %s: %w", o.on, unanswered(cmp.Or(name, defaultCluster), err))
 	}
 	defer client.Close()
 	for tries := 0; ; tries++ {
@@ -108,6 +108,7 @@ func (o *runOptions) submit(ctx context.Context, p runPlan) error {
 		}
 		out := newTerminal(o.stdout)
 		out.printf("%s\n", name)
+		hintAtWaiting(o.stderr, client.Engines(), cluster.Job{Name: name, Tasks: len(inputs), Complete: true, Requires: o.requires})
 		return out.err
 	}
 }

@@ -197,10 +197,14 @@ func (c Connection) private() error {
 	return nil
 }
 
+// ErrAway says that nobody answers where the cluster should be.
+var ErrAway = errors.New("the cluster does not answer")
+
 // awayError says that nobody answered, or not to the end.
 type awayError struct{ error }
 
-func (e *awayError) Unwrap() error { return e.error }
+func (e *awayError) Unwrap() error        { return e.error }
+func (e *awayError) Is(target error) bool { return target == ErrAway }
 
 // DialWithin is Dial that goes on trying for a while when nobody answers: the controller may
 // be about to start again.
