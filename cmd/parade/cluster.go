@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,7 +78,8 @@ type clusterStart struct {
 	idle     time.Duration
 
 	foreground bool
-	made       bool // the cluster is new
+	made       bool     // the cluster is new
+	held       *os.File // what its processes live by in the foreground
 
 	site site
 
@@ -144,9 +147,8 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 			if opts.engines < 0 || opts.slots < 0 {
 				return usagef("--engines and --slots must not be negative")
 			}
-			batch := engines{Launcher: opts.launcher}.batch()
-			if !batch && (opts.print || opts.template != "" || opts.options != nil && opts.launcher != mpiLauncher) {
-				return usagef("--print, --template and --option are for a batch system; name it with --launcher: %s", strings.Join(launch.Names(), ", "))
+			if err := opts.check(); err != nil {
+				return err
 			}
 			opts.maxSet = cmd.Flags().Changed("max")
 			switch {
@@ -154,7 +156,7 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 				return usagef("--min, --max and --idle-timeout must not be negative")
 			case opts.min > opts.max:
 				return usagef("--min %d with --max %d: name the largest number of engines with --max", opts.min, opts.max)
-			case opts.max > 0 && !cmd.Flags().Changed("engines"):
+			case opts.max > 0 && (!cmd.Flags().Changed("engines") || opts.engines == 0):
 				opts.engines = opts.min
 			case opts.max > 0 && (opts.engines < opts.min || opts.engines > opts.max):
 				return usagef("--engines %d is not between --min %d and --max %d", opts.engines, opts.min, opts.max)
@@ -162,11 +164,8 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 			if opts.max > 0 && opts.idle == 0 {
 				opts.idle = defaultIdle
 			}
-			if len(opts.hosts) > 0 && opts.max > 0 && !cmd.Flags().Changed("engines") {
+			if len(opts.hosts) > 0 && opts.max > 0 && opts.engines == opts.min {
 				opts.engines = (opts.min + len(opts.hosts) - 1) / len(opts.hosts)
-			}
-			if (opts.launcher == launch.SSHName) != (len(opts.hosts) > 0) {
-				return usagef("--launcher ssh and --host go together")
 			}
 			if there, err := opts.site.check(); err != nil {
 				return err
@@ -189,7 +188,7 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 	cmd.Flags().StringArrayVar(&opts.hosts, "host", nil, "a host for --launcher ssh, as ssh knows it; any number")
 	cmd.Flags().StringVar(&opts.template, "template", "", "`file` to make batch scripts from, in place of the launcher's own")
 	cmd.Flags().StringArrayVar(&opts.options, "option", nil, "a line for the batch system, such as --partition=short, or a word for mpiexec; any number")
-	cmd.Flags().BoolVar(&opts.print, "print", false, "print the batch script, and do nothing")
+	cmd.Flags().BoolVar(&opts.print, "print", false, "print the batch script, or the command lines of ssh or mpiexec, and do nothing")
 	cmd.Flags().IntVar(&opts.min, "min", 0, "with --max: how many engines there are with nothing to do")
 	cmd.Flags().IntVar(&opts.max, "max", 0, "start engines when tasks wait, up to so many; 0 is not")
 	cmd.Flags().DurationVar(&opts.idle, "idle-timeout", 0, "how long an engine may have nothing to do before it ends (default for ever, with --max 5m)")
@@ -198,6 +197,36 @@ cluster an account for itself. With --replicas 3 it outlives any one of the serv
 	cmd.Flags().StringVar(&opts.profile, "profile", "", "take flags from this table of the profiles (default the one with the cluster's name, if there is one)")
 	cmd.Flags().StringVar(&opts.profiles, "profiles", "", "`file` with profiles (default ~/.config/parade/clusters.toml)")
 	return cmd
+}
+
+// check finds mistakes in the flags for engines, before anything is started.
+func (o *clusterStart) check() error {
+	batch := strings.Join(launch.Names(), ", ")
+	known := slices.Contains(launch.Names(), o.launcher)
+	switch {
+	case !known && o.launcher != localLauncher && o.launcher != launch.SSHName && o.launcher != mpiLauncher:
+		return usagef("there is no launcher %q; there are local, ssh, mpi, %s", o.launcher, batch)
+	case o.template != "" && !known:
+		return usagef("--template is for a batch system; name it with --launcher: %s", batch)
+	case o.options != nil && !known && o.launcher != mpiLauncher:
+		return usagef("--option is for a batch system or mpiexec; name it with --launcher: mpi, %s", batch)
+	case o.print && o.launcher == localLauncher:
+		return usagef("--print shows how another program is to start the engines; name it with --launcher: ssh, mpi, %s", batch)
+	case o.launcher == launch.SSHName && len(o.hosts) == 0:
+		return usagef("--launcher ssh needs --host, for each host one")
+	case o.launcher != launch.SSHName && len(o.hosts) > 0:
+		return usagef("--host is for --launcher ssh; with --launcher %s say where engines run with what that has for it, as an --option", o.launcher)
+	}
+	if _, err := cluster.Offer(1, o.labels, o.resources); err != nil {
+		return &usageError{err}
+	}
+	if o.listen != "" {
+		_, port, err := net.SplitHostPort(o.listen)
+		if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
+			return usagef("--listen %q is no address and port; write for example 0.0.0.0:4222, or 0.0.0.0:0 for any port", o.listen)
+		}
+	}
+	return nil
 }
 
 // stayAndStop stops the cluster when standard input, or the command's context, ends.
@@ -247,17 +276,17 @@ type detached struct {
 	done chan error // once, when it has ended
 }
 
-// detach starts this program again, with its output in a file.
-func detach(log string, args []string) (*detached, error) {
+// detach starts this program again, with its output in a file. Its input is nil for none.
+func detach(log string, args []string, in *os.File) (*detached, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return detachProgram(log, append([]string{program}, args...))
+	return detachProgram(log, append([]string{program}, args...), in)
 }
 
 // detachProgram starts a program that goes on when this one has ended.
-func detachProgram(log string, argv []string) (*detached, error) {
+func detachProgram(log string, argv []string, in *os.File) (*detached, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -265,6 +294,9 @@ func detachProgram(log string, argv []string) (*detached, error) {
 	defer f.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = f, f, detachedAttributes()
+	if in != nil {
+		cmd.Stdin = in
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -302,7 +334,7 @@ func (d *detached) until(ctx context.Context, holds func() bool) error {
 		select {
 		case err := <-d.done:
 			d.done <- err // for those who wait for its end
-			return fmt.Errorf("it ended (%v); the end of %s:\n%s", err, d.log, lastLines(d.log, 5))
+			return fmt.Errorf("it ended (%v); the end of %s:\n%s", err, d.log, lastLines(d.log, 15))
 		case <-ctx.Done():
 			return fmt.Errorf("%w; see %s", context.Cause(ctx), d.log)
 		case <-tick.C:
@@ -323,7 +355,7 @@ func lastLines(path string, n int) string {
 // clusterLine is one line of "parade cluster list --json".
 type clusterLine struct {
 	Name    string   `json:"name"`
-	State   string   `json:"state"` // running or stopped
+	State   string   `json:"state"` // running, stopped, or unreachable: some of its processes run, and cannot be asked
 	Engines int      `json:"engines"`
 	Slots   int      `json:"slots"`
 	Queues  int      `json:"queues"`
@@ -375,6 +407,10 @@ func listed(ctx context.Context, name string) clusterLine {
 	s, err := lookAt(ctx, name)
 	if err != nil {
 		l.Remark = err.Error()
+		l.Engines = len(localEngines(folder))
+		if running, err := controller.Running(folder); l.Engines > 0 || running && err == nil {
+			l.State = "unreachable"
+		}
 		return l
 	}
 	l.State, l.Engines, l.Slots, l.Queues, l.URLs = "running", len(s.Engines), s.Slots(), len(s.Queues), s.URLs
@@ -416,6 +452,8 @@ func newClusterStatus() *cobra.Command {
 				newTerminal(cmd.ErrOrStderr()).note(r)
 			}
 			if asJSON {
+				// An empty list is one, too.
+				s.Engines, s.Queues = append([]cluster.Engine{}, s.Engines...), append([]cluster.Queue{}, s.Queues...)
 				return writeJSONLines(cmd.OutOrStdout(), []clusterStatus{{s, jobs}})
 			}
 			out := newTerminal(cmd.OutOrStdout())
@@ -453,6 +491,10 @@ var errNotRunning = errors.New("it is not running")
 
 func notRunning(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
+		folder, _ := cluster.Folder(name) // "" does not exist either
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			return fmt.Errorf("connection files of cluster %s are missing in %s: \"parade cluster stop %s\" ends what runs of it, and \"parade cluster start %s -n 0\" makes them anew", name, folder, name, name)
+		}
 		return fmt.Errorf("there is no cluster %q of yours on this machine; \"parade cluster list\" names those that are", name)
 	}
 	return fmt.Errorf("cluster %s does not answer: %w: %w; if its controller has died, \"parade cluster start %s -n 0\" has it go on", name, errNotRunning, err, name)
@@ -490,13 +532,19 @@ func runClusterStop(ctx context.Context, name string, remove bool, stdout, stder
 		return err
 	}
 	n, err := cancelLaunched(ctx, folder, false)
-	ended := stopRunning(ctx, name, folder, remove)
+	ended := stopRunning(ctx, name, folder, remove, stderr)
 	if n > 0 && errors.Is(ended, errNotRunning) {
 		ended = nil // there were jobs to cancel all the same
 	}
 	err = errors.Join(err, ended)
 	if err == nil {
 		_, err = cancelLaunched(ctx, folder, true) // and what was being started meanwhile
+	}
+	if err == nil { // engines leave the cluster before they and their tasks have ended
+		err = remain(awaitEnd(ctx, folder, enginePatience))
+	}
+	if err == nil {
+		err = os.RemoveAll(noteFolder(folder)) // what those that were killed have left
 	}
 	if err == nil && remove {
 		if conn, ok := siteOf(folder); ok {
@@ -515,32 +563,59 @@ func runClusterStop(ctx context.Context, name string, remove bool, stdout, stder
 }
 
 // stopRunning stops the engines that are there, and the controller.
-func stopRunning(ctx context.Context, name, folder string, remove bool) error {
+func stopRunning(ctx context.Context, name, folder string, remove bool, stderr io.Writer) error {
 	looking, cancel := context.WithTimeout(ctx, startPatience)
 	s, err := lookAt(looking, name)
 	cancel()
-	switch {
-	case err == nil:
-		return stopCluster(ctx, name, s)
-	case remove && !errors.Is(err, fs.ErrNotExist):
-		return removable(name, folder, err)
+	if err == nil {
+		if _, err = cluster.Find(name); err == nil {
+			return stopCluster(ctx, name, s)
+		}
 	}
-	return notRunning(name, err)
+	if ctx.Err() != nil {
+		return err
+	}
+	return stopBySignals(ctx, name, folder, remove, err, stderr)
 }
 
-// removable says why the folder of a cluster that could not be looked at must stay: only
-// one without a controller may go.
-func removable(name, folder string, looked error) error {
+// stopBySignals ends the processes of this machine of a cluster that could not be asked. The folder of
+// one with a controller elsewhere must stay.
+func stopBySignals(ctx context.Context, name, folder string, remove bool, asked error, stderr io.Writer) error {
 	running, err := controller.Running(folder)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case running:
-		return fmt.Errorf("the controller of cluster %s, process %d, is running but cannot be asked: %w; end it first", name, controllerPID(folder), looked)
-	case errors.Is(looked, cluster.ErrRefused): // somebody answers, from elsewhere
-		return notRunning(name, looked)
 	}
-	return nil
+	if !running && len(localEngines(folder)) == 0 {
+		if remove && !errors.Is(asked, cluster.ErrRefused) { // then somebody answers, from elsewhere
+			return nil
+		}
+		return notRunning(name, asked)
+	}
+	out := newTerminal(stderr)
+	if running {
+		pid := controllerPID(folder)
+		cannot := fmt.Errorf("the controller of cluster %s, process %d, is running but cannot be asked: %w; end it first", name, pid, asked)
+		if pid == 0 || !strings.Contains(commandLine(pid), " controller ") {
+			return cannot // it is of another machine
+		}
+		p, err := os.FindProcess(pid)
+		if err == nil {
+			err = p.Signal(syscall.SIGTERM)
+		}
+		for deadline := time.Now().Add(startPatience); err == nil && running; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) || ctx.Err() != nil {
+				return cannot
+			}
+			running, err = controller.Running(folder)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", cannot, err)
+		}
+		out.note(fmt.Sprintf("the controller could not be asked (%v); it has got SIGTERM", asked))
+	}
+	n, err := endEngines(ctx, folder)
+	out.note(fmt.Sprintf("without a controller %s of this machine got SIGTERM; others end when they have waited for one for --grace", plural(n, "engine")))
+	return err
 }
 
 // stopPatience is how long an engine may take to say that it will end.
@@ -608,8 +683,8 @@ func stopCluster(ctx context.Context, name string, s cluster.Status) error {
 
 func newClusterEngine() *cobra.Command {
 	var (
-		cfg  engine.Config
-		file string
+		cfg        engine.Config
+		file, life string
 	)
 	cmd := &cobra.Command{
 		Use:   "engine [NAME]",
@@ -629,13 +704,13 @@ cluster's folder.`,
 			if cfg.Slots < 0 || cfg.Threads < 0 {
 				return usagef("--slots and --threads must not be negative")
 			}
+			folder := ""
 			if file == "" {
 				name, err := clusterName(args)
 				if err != nil {
 					return err
 				}
-				folder, err := cluster.Folder(name)
-				if err != nil {
+				if folder, err = cluster.Folder(name); err != nil {
 					return err
 				}
 				file = filepath.Join(folder, cluster.RoleEngine+".json")
@@ -647,7 +722,23 @@ cluster's folder.`,
 			if cfg.Connection, err = cluster.Load(file); err != nil {
 				return &inputError{err}
 			}
-			return engine.Run(cmd.Context(), cfg)
+			if role := cfg.Connection.Role; role != cluster.RoleEngine {
+				return usagef("%s is a connection for the role %s; take %s.json, of the same folder", file, role, cluster.RoleEngine)
+			}
+			ctx := cmd.Context()
+			if life != "" {
+				var done context.CancelFunc
+				ctx, done = whileInput(ctx, cmd.InOrStdin())
+				defer done()
+			}
+			if folder != "" { // stop finds it there
+				release, err := noteEngine(folder)
+				if err != nil {
+					return err
+				}
+				defer release()
+			}
+			return engine.Run(ctx, cfg)
 		},
 	}
 	cmd.Flags().StringVar(&file, "connection", "", "connection file, if the cluster is not of this machine")
@@ -657,6 +748,7 @@ cluster's folder.`,
 	cmd.Flags().DurationVar(&cfg.Idle, "idle-timeout", 0, "end after having had nothing to do for so long (default never)")
 	cmd.Flags().StringVar(&cfg.Batch, "batch", "", "what has started it")
 	_ = cmd.Flags().MarkHidden("batch") // it is there: defined above
+	lifeFlag(cmd, &life)
 	cmd.Flags().DurationVar(&cfg.Grace, "grace", 10*time.Minute, "how long to wait for a controller that is gone")
 	return cmd
 }
@@ -669,9 +761,9 @@ func offerFlags(cmd *cobra.Command, labels, resources *[]string) {
 
 func newClusterController() *cobra.Command {
 	var (
-		cfg  controller.Config
-		at   site
-		file string
+		cfg        controller.Config
+		at         site
+		file, life string
 	)
 	cmd := &cobra.Command{
 		Use:   "controller [NAME]",
@@ -700,7 +792,7 @@ With a NATS of your site's it only keeps house, has no state, and may run on sev
 				if err != nil {
 					return &inputError{err}
 				}
-				return keepHouse(cmd, controller.KeepConfig{Connection: conn})
+				return keepHouse(cmd, controller.KeepConfig{Connection: conn}, life)
 			}
 			if cfg.Name, err = clusterName(args); err != nil {
 				return err
@@ -716,40 +808,46 @@ With a NATS of your site's it only keeps house, has no state, and may run on sev
 				}
 			}
 			if there || known {
-				return keepHouse(cmd, controller.KeepConfig{Connection: conn, Folder: folder})
+				return keepHouse(cmd, controller.KeepConfig{Connection: conn, Folder: folder}, life)
 			}
 			c, err := controller.Start(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "cluster %s listens at %s\n", cfg.Name, strings.Join(c.URLs(), " "))
-			return untilAsked(cmd.Context(), c, cfg.Name, folder)
+			return untilAsked(cmd, c, cfg.Name, folder, life)
 		},
 	}
 	cmd.Flags().StringVar(&cfg.Listen, "listen", "", "address and port to listen at (default a port of the loopback interface)")
 	cmd.Flags().BoolVar(&cfg.Sync, "sync", false, "write each parcel of tasks to disk before it counts as stored")
 	cmd.Flags().StringVar(&file, "connection", "", "connection file of a client, to keep house in a cluster at a site's NATS")
 	at.add(cmd.Flags())
+	lifeFlag(cmd, &life)
 	return cmd
 }
 
 // keepHouse is the controller of a cluster whose servers are a site's.
-func keepHouse(cmd *cobra.Command, cfg controller.KeepConfig) error {
+func keepHouse(cmd *cobra.Command, cfg controller.KeepConfig, life string) error {
 	k, err := controller.Keep(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "cluster %s is kept at %s\n", cfg.Connection.Cluster, strings.Join(cfg.Connection.URLs, " "))
-	return untilAsked(cmd.Context(), k, cfg.Connection.Cluster, cfg.Folder)
+	return untilAsked(cmd, k, cfg.Connection.Cluster, cfg.Folder, life)
 }
 
-// untilAsked waits for the end of ctx, or until a client asks for it. Meanwhile engines follow the
-// demand, if they are to, in a cluster that has a folder here.
-func untilAsked(ctx context.Context, c interface {
+// untilAsked waits for the end of the command's context, until a client asks for it, or for the end of
+// the input if life says what to do then. Meanwhile engines follow the demand, if they are to, in a
+// cluster that has a folder here.
+func untilAsked(cmd *cobra.Command, c interface {
 	Asked() <-chan struct{}
 	Close() error
-}, name, folder string) error {
-	life, end := context.WithCancel(ctx)
+}, name, folder, life string) error {
+	input := cmd.InOrStdin()
+	if life == "" {
+		input = nil
+	}
+	running, end := whileInput(cmd.Context(), input)
 	var following sync.WaitGroup
 	if folder != "" {
 		if err := os.Remove(stoppingFile(folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -757,16 +855,28 @@ func untilAsked(ctx context.Context, c interface {
 			return errors.Join(err, c.Close())
 		}
 		g := newGrounds(name, folder)
+		if life != "" {
+			g.starter.input = os.Stdin // its engines end with it, too
+		}
 		following.Go(func() {
-			follow(life, g, slog.Default())
+			follow(running, g, slog.Default())
 			g.watcher.close()
 		})
 	}
+	orphaned := false
 	select {
-	case <-ctx.Done():
+	case <-running.Done():
+		orphaned = cmd.Context().Err() == nil
 	case <-c.Asked():
 	}
 	end()
 	following.Wait()
-	return c.Close()
+	if folder == "" || !orphaned && life != endRemove { // the command that was to remove it may be killed yet
+		return c.Close()
+	}
+	err := errors.Join(endAll(folder), c.Close())
+	if err == nil && life == endRemove {
+		err = os.RemoveAll(folder)
+	}
+	return err
 }

@@ -313,7 +313,7 @@ func (g *grounds) start(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	s.turns, s.ssh = g.starter.turns, g.starter.ssh
+	s.turns, s.ssh, s.input = g.starter.turns, g.starter.ssh, g.starter.input
 	g.starter = s
 	each := 1
 	if s.Launcher == mpiLauncher {

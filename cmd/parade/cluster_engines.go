@@ -17,6 +17,7 @@ import (
 
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/launch"
+	"github.com/parade-go/parade/internal/cores"
 	"github.com/parade-go/parade/internal/host"
 	"github.com/parade-go/parade/internal/journal"
 	"github.com/parade-go/parade/internal/program"
@@ -27,7 +28,9 @@ import (
 // those that are started later.
 type engines struct {
 	Launcher  string   `json:"launcher"`
-	Slots     int      `json:"slots"` // of each; 0 for what its machine grants
+	Slots     int      `json:"slots"`             // of each; 0 for what its machine grants
+	Divided   bool     `json:"divided,omitempty"` // the slots are the cores, divided among the engines
+	Threads   int      `json:"threads,omitempty"` // of each task; 0 divides what its machine grants
 	Labels    []string `json:"labels,omitempty"`
 	Resources []string `json:"resources,omitempty"`
 	Arguments []string `json:"arguments,omitempty"` // of "parade cluster engine", besides
@@ -76,6 +79,17 @@ func (e engines) batch() bool {
 	return e.Launcher != localLauncher && e.Launcher != launch.SSHName && e.Launcher != mpiLauncher
 }
 
+// share divides the cores granted among n engines of this machine.
+func (e *engines) share(n int) {
+	if e.Launcher != localLauncher {
+		return
+	}
+	if e.Divided {
+		e.Slots = max(1, cores.Granted()/n)
+	}
+	e.Threads = cores.InnerThreads(max(1, e.Slots) * n)
+}
+
 // besides are the arguments of an engine but for its slots.
 func (e engines) besides() []string {
 	args := slices.Clone(e.Arguments)
@@ -93,7 +107,8 @@ type starter struct {
 	name, folder string
 	engines
 	ssh   launch.SSH
-	turns int // of the hosts
+	turns int      // of the hosts
+	input *os.File // with whose end local engines end; nil is never
 }
 
 // newStarter sees to it that what is asked for can be done at all.
@@ -138,6 +153,9 @@ func (s *starter) arguments() []string {
 	if s.Slots > 0 {
 		args = append(args, "--slots", strconv.Itoa(s.Slots))
 	}
+	if s.Threads > 0 {
+		args = append(args, "--threads", strconv.Itoa(s.Threads))
+	}
 	return append(args, s.besides()...)
 }
 
@@ -174,7 +192,11 @@ const submitPatience = 30 * time.Second
 
 func (s *starter) one(ctx context.Context) (started, error) {
 	if s.Launcher == localLauncher {
-		d, err := detach(s.log(), s.arguments())
+		args := s.arguments()
+		if s.input != nil {
+			args = append(args, "--when-input-ends", endStop)
+		}
+		d, err := detach(s.log(), args, s.input)
 		if err != nil {
 			return started{}, err
 		}
@@ -210,11 +232,34 @@ func (s *starter) submit(ctx context.Context) (id string, err error) {
 			return "", err
 		}
 	}
-	engine := s.ssh
-	engine.Host = s.Hosts[s.turns%len(s.Hosts)]
+	return s.next().Start(ctx)
+}
+
+// next is the engine of the next host.
+func (s *starter) next() launch.SSH {
+	e := launch.SSH{
+		Host: s.Hosts[s.turns%len(s.Hosts)], Program: s.ssh.Program, Hash: s.ssh.Hash, Connection: s.ssh.Connection, Cluster: s.name,
+	}
+	e.Arguments = append([]string{"--batch", launch.SSHName + " " + e.Host}, s.arguments()[3:]...)
 	s.turns++
-	engine.Arguments = append([]string{"--batch", launch.SSHName + " " + engine.Host}, engine.Arguments...)
-	return engine.Start(ctx)
+	return e
+}
+
+// plan is the script, or the command lines, by which n engines would be started.
+func (s *starter) plan(n int) (string, error) {
+	if s.batch() {
+		_, script, err := s.script()
+		return script, err
+	}
+	if s.Launcher == mpiLauncher {
+		self, err := os.Executable()
+		return launch.Job{Command: s.mpiexec(self, "ID", n)}.Shell() + "\n", err
+	}
+	var b strings.Builder
+	for range n {
+		b.WriteString(s.next().Line() + "\n")
+	}
+	return b.String(), nil
 }
 
 func (s *starter) prepareSSH() error {
@@ -230,7 +275,7 @@ func (s *starter) prepareSSH() error {
 	if err != nil {
 		return err
 	}
-	s.ssh = launch.SSH{Program: self, Hash: hash, Connection: connection, Cluster: s.name, Arguments: s.arguments()[3:]}
+	s.ssh = launch.SSH{Program: self, Hash: hash, Connection: connection}
 	return nil
 }
 
@@ -244,12 +289,7 @@ func (s *starter) ranks(n int) (started, error) {
 		return started{}, err
 	}
 	id := strconv.FormatInt(time.Now().UnixNano(), 36)
-	argv := []string{"mpiexec", "-n", strconv.Itoa(n)}
-	argv = append(argv, s.Options...)
-	// On other nodes, too, neither engines nor their children are to take themselves for ranks.
-	argv = append(argv, "env", mpi.EnvSwitch+"=off", self, "cluster", "engine", "--connection", filepath.Join(s.folder, cluster.RoleEngine+".json"),
-		"--batch", mpiLauncher+" "+id, "--slots", strconv.Itoa(max(1, s.Slots)))
-	d, err := detachProgram(filepath.Join(s.folder, "engine-mpi-"+id+".log"), append(argv, s.besides()...))
+	d, err := detachProgram(filepath.Join(s.folder, "engine-mpi-"+id+".log"), s.mpiexec(self, id, n), nil)
 	if err != nil {
 		return started{}, err
 	}
@@ -258,6 +298,16 @@ func (s *starter) ranks(n int) (started, error) {
 		return started{}, errors.Join(err, d.end())
 	}
 	return started{l, d}, nil
+}
+
+// mpiexec is the command line that starts n engines.
+func (s *starter) mpiexec(self, id string, n int) []string {
+	argv := []string{"mpiexec", "-n", strconv.Itoa(n)}
+	argv = append(argv, s.Options...)
+	// On other nodes, too, neither engines nor their children are to take themselves for ranks.
+	argv = append(argv, "env", mpi.EnvSwitch+"=off", self, "cluster", "engine", "--connection", filepath.Join(s.folder, cluster.RoleEngine+".json"),
+		"--batch", mpiLauncher+" "+id, "--slots", strconv.Itoa(max(1, s.Slots)))
+	return append(argv, s.besides()...)
 }
 
 // launched is what has been started and is to be ended by stop.

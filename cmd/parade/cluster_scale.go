@@ -75,6 +75,7 @@ func runClusterScale(ctx context.Context, name string, n int, stdout, stderr io.
 		if err != nil {
 			return err
 		}
+		settings.share(n)
 		s, err := newStarter(name, folder, settings)
 		if err != nil {
 			return err

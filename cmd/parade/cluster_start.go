@@ -15,7 +15,6 @@ import (
 	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/cluster/controller"
 	"github.com/parade-go/parade/cluster/launch"
-	"github.com/parade-go/parade/internal/cores"
 )
 
 // startPatience is how long a controller, or the next of several engines, may take to come up.
@@ -34,9 +33,8 @@ func (o clusterStart) settings() (engines, error) {
 		}
 		e.Template = string(data)
 	}
-	if e.Launcher == localLauncher && e.Slots == 0 {
-		e.Slots = max(1, cores.Granted()/max(1, o.engines, o.max))
-	}
+	e.Divided = e.Launcher == localLauncher && e.Slots == 0
+	e.share(max(1, o.engines, o.max))
 	return e, nil
 }
 
@@ -118,9 +116,9 @@ func runClusterStart(ctx context.Context, name string, opts *clusterStart, stdou
 		return err // before anything is started
 	}
 	if opts.print {
-		_, script, err := s.script()
+		plan, err := s.plan(opts.engines * max(1, len(opts.hosts)))
 		if err == nil {
-			_, err = io.WriteString(stdout, script)
+			_, err = io.WriteString(stdout, plan)
 		}
 		return err
 	}
@@ -137,13 +135,23 @@ func runClusterStart(ctx context.Context, name string, opts *clusterStart, stdou
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
+	if opts.foreground {
+		// Nobody writes: it ends with this process, however that ends.
+		if s.input, opts.held, err = os.Pipe(); err != nil {
+			return err
+		}
+		defer s.input.Close() // of the children's side this process needs none
+	}
 	w := &watcher{folder: folder}
 	defer w.close()
-	now, err := w.controller(ctx, name, *opts, &begun)
+	now, err := w.controller(ctx, name, *opts, s.input, &begun)
 	if err != nil {
 		return err
 	}
 	if _, ok := siteOf(folder); !ok && s.elsewhere() && !slices.ContainsFunc(now.URLs, outward) {
+		if begun.controller != nil { // it ends with this command
+			return usagef("engines of --launcher %s come from other machines: add --listen 0.0.0.0:0", s.Launcher)
+		}
 		return usagef("cluster %s listens on the loopback interface only, where engines on other machines cannot reach it: stop it, and start it with --listen 0.0.0.0:0", name)
 	}
 	before, err := loadEngines(folder)
@@ -190,7 +198,7 @@ func (s *starter) said(all []started) string {
 }
 
 // controller sees to it that the cluster's controller runs, and returns what there is.
-func (w *watcher) controller(ctx context.Context, name string, opts clusterStart, begun *undo) (cluster.Status, error) {
+func (w *watcher) controller(ctx context.Context, name string, opts clusterStart, input *os.File, begun *undo) (cluster.Status, error) {
 	_, atSite := siteOf(w.folder)
 	runs := false
 	var now cluster.Status
@@ -232,7 +240,14 @@ func (w *watcher) controller(ctx context.Context, name string, opts clusterStart
 	if opts.sync {
 		args = append(args, "--sync")
 	}
-	d, err := detach(filepath.Join(w.folder, "controller.log"), args)
+	if input != nil {
+		life := endStop
+		if opts.made {
+			life = endRemove
+		}
+		args = append(args, "--when-input-ends", life)
+	}
+	d, err := detach(filepath.Join(w.folder, "controller.log"), args, input)
 	if err != nil {
 		return now, err
 	}
@@ -246,10 +261,33 @@ func (w *watcher) controller(ctx context.Context, name string, opts clusterStart
 		now, err = w.look(ctx)
 		return err == nil
 	})
+	if other, running := controller.Running(w.folder); err != nil && running == nil && other && controllerPID(w.folder) != d.pid && ctx.Err() == nil {
+		// Another start was first.
+		begun.controller, begun.folder = nil, ""
+		now, err = w.another(ctx)
+	}
 	if err != nil {
 		return now, fmt.Errorf("the controller of cluster %s did not start: %w", name, err)
 	}
 	return now, nil
+}
+
+// another waits for a controller that another command has started.
+func (w *watcher) another(ctx context.Context) (now cluster.Status, err error) {
+	for {
+		if now, err = w.look(ctx); err == nil {
+			return now, nil
+		}
+		w.close() // its connection file may not have been whole
+		if running, gone := controller.Running(w.folder); gone != nil || !running {
+			return now, errors.Join(err, gone)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return now, err
+		}
+	}
 }
 
 // bring starts n engines. Those that are processes of this machine are waited for.

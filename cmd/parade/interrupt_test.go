@@ -134,3 +134,52 @@ func running(variable string) (found []string) {
 	}
 	return found
 }
+
+// However the command of a foreground cluster ends, nothing of the cluster is left.
+func TestForeground(t *testing.T) {
+	t.Parallel()
+	for name, signals := range map[string][]syscall.Signal{
+		"interrupted":       {syscall.SIGINT},
+		"interrupted twice": {syscall.SIGINT, syscall.SIGINT},
+		"killed":            {syscall.SIGKILL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state := t.TempDir()
+			cmd := exec.CommandContext(t.Context(), "parade", "cluster", "start", "lab", "-n", "1", "--slots", "1", "--foreground")
+			cmd.Env = append(os.Environ(), "PARADE_STATE="+state, "XDG_CACHE_HOME="+t.TempDir())
+			cmd.Stderr = os.Stderr
+			if _, err := cmd.StdinPipe(); err != nil { // stays open
+				t.Fatal(err)
+			}
+			stdout, err := cmd.StdoutPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.Contains(line, "1 engine") {
+				t.Fatalf("it said %q, %v", line, err)
+			}
+			folder := filepath.Join(state, "clusters", "lab")
+			pids := append(localEngines(folder), controllerPID(folder))
+			if len(pids) != 2 {
+				t.Fatalf("its processes are %v", pids)
+			}
+			for _, s := range signals {
+				_ = cmd.Process.Signal(s) // the first may have ended it
+				time.Sleep(10 * time.Millisecond)
+			}
+			if err := cmd.Wait(); err == nil {
+				t.Error("it ended without an error")
+			}
+			for _, pid := range pids {
+				gone(t, pid)
+			}
+			if _, err := os.Stat(folder); err == nil {
+				t.Error("its folder is left")
+			}
+		})
+	}
+}
