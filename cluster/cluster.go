@@ -71,7 +71,17 @@ func servable(kinds []string) error {
 	return nil
 }
 
-// Connection is what a process needs to reach a cluster. It has a secret.
+// Connection is what a process needs to reach a cluster. It has a secret. [Load] reads it from a file, whose
+// fields are those of the type, in JSON:
+//
+//	Cluster  string   // the cluster's name
+//	Role     string   // RoleClient, RoleEngine or RoleObserver
+//	URLs     []string // of the servers, tls://HOST:PORT
+//	CA       string   // of the authority that vouches for them, PEM; "" is the system's
+//	Key      string   // the secret half of the role's key
+//	Replicas int      // of a site's own NATS: on how many of its servers everything is; else 0
+//	Creds, User, Password string // what a site's own NATS knows this user by, in place of Key
+//	Insecure bool     // a site's own NATS may be without TLS beyond this machine
 type Connection = access.Connection
 
 // The roles of connections. A client runs programs on the engines, an engine takes

@@ -58,8 +58,19 @@ func (e Engine) Takes(q Queue) int {
 // Offer describes an engine before it is started: with so many slots, and labels and resources
 // as in the engine's Config.
 func Offer(slots int, labels, resources []string) (Engine, error) {
+	for _, l := range labels {
+		if err := queue.Valid(l); err != nil {
+			return Engine{}, fmt.Errorf("label: %w", err)
+		}
+	}
 	amounts, err := queue.ParseResources(resources)
 	return Engine{Slots: slots, Labels: labels, Resources: amounts}, err
+}
+
+// CheckRequire says what is wrong with requirements such as those of [Require].
+func CheckRequire(requires ...string) error {
+	_, err := queue.ParseNeeds(requires)
+	return err
 }
 
 // Slots is the number of tasks that all engines run at a time.

@@ -72,7 +72,8 @@ var systems = []System{
 	{Name: "htcondor", submit: []string{"condor_submit"}, file: true, id: regexp.MustCompile(`submitted to cluster (\d+)`), cancel: []string{"condor_rm"}},
 }
 
-// Names are the batch systems that there are launchers for.
+// Names are the batch systems that there are launchers for. Besides them "parade cluster start" has ssh,
+// which is [SSH], and mpi and local, which are its own.
 func Names() []string {
 	names := make([]string, len(systems))
 	for i, s := range systems {
@@ -85,7 +86,7 @@ func Names() []string {
 func Find(name string) (System, error) {
 	i := slices.IndexFunc(systems, func(s System) bool { return s.Name == name })
 	if i < 0 {
-		return System{}, fmt.Errorf("there is no launcher %q; there are local, %s", name, strings.Join(Names(), ", "))
+		return System{}, fmt.Errorf("there is no launcher %q; there are local, ssh, mpi, %s", name, strings.Join(Names(), ", "))
 	}
 	return systems[i], nil
 }

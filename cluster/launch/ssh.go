@@ -51,12 +51,7 @@ func (s SSH) Start(ctx context.Context) (id string, err error) {
 	if _, err := ssh(ctx, s.Host, "umask 077 && mkdir -p "+remoteState+" && cat > "+file, bytes.NewReader(s.Connection)); err != nil {
 		return "", fmt.Errorf("copying the connection file: %w", err)
 	}
-	command := program + " cluster engine --connection " + file
-	for _, a := range s.Arguments {
-		command += " " + quote(a)
-	}
-	log := remoteState + "/" + quote(s.Cluster+".log")
-	out, err := ssh(ctx, s.Host, "umask 077; nohup "+command+" >>"+log+" 2>&1 </dev/null & echo pid $!", nil)
+	out, err := ssh(ctx, s.Host, s.remote(program), nil)
 	if err != nil {
 		return "", err
 	}
@@ -66,6 +61,24 @@ func (s SSH) Start(ctx context.Context) (id string, err error) {
 	}
 	return s.Host + " " + m[1], nil
 }
+
+// remote is what the host's shell runs, with the host's parade as that shell reads it.
+func (s SSH) remote(program string) string {
+	command := program + " cluster engine --connection " + remoteState + "/" + quote(s.Cluster+".json")
+	for _, a := range s.Arguments {
+		command += " " + quote(a)
+	}
+	log := remoteState + "/" + quote(s.Cluster+".log")
+	return "umask 077; nohup " + command + " >>" + log + " 2>&1 </dev/null & echo pid $!"
+}
+
+// Line is the command line, for a shell, that starts the engine on a host that has a parade and the
+// connection file.
+func (s SSH) Line() string {
+	return Job{Command: append(sshCommand(s.Host), s.remote("parade"))}.Shell()
+}
+
+func sshCommand(host string) []string { return []string{"ssh", "-o", "BatchMode=yes", host} }
 
 // program is the host's parade, as its shell reads it. Where there is none, this one is
 // copied.
@@ -132,7 +145,8 @@ func validHost(host string) error {
 func quote(word string) string { return Job{Command: []string{word}}.Shell() }
 
 func ssh(ctx context.Context, host, command string, stdin io.Reader) (string, error) {
-	cmd := exec.CommandContext(ctx, "ssh", "-o", "BatchMode=yes", host, command)
+	argv := append(sshCommand(host), command)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin = stdin
 	cmd.WaitDelay = time.Second // what it has left running may hold its output
 	var out, errs bytes.Buffer

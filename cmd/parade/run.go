@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parade-go/parade/cluster"
 	"github.com/parade-go/parade/command"
 	"github.com/parade-go/parade/internal/cores"
 	"github.com/spf13/cobra"
@@ -435,6 +436,9 @@ func (o *runOptions) settle(f *pflag.FlagSet) error {
 	kind, number, counted := strings.Cut(o.on, ":")
 	if len(o.requires) > 0 && kind != clusterKind {
 		return usagef("--require is about the engines of a cluster; name it with --on cluster:NAME")
+	}
+	if err := cluster.CheckRequire(o.requires...); err != nil {
+		return &usageError{err}
 	}
 	if o.jobs.text != "" {
 		if err := checkJobs(o.on, o.jobs.n); err != nil {
