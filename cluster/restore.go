@@ -117,6 +117,17 @@ func (c *call) lose(s *session) {
 	}
 }
 
+// regain sees to a queue that was found to be gone, and has its parcels sent again.
+func (c *call) regain(s *session) {
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-c.client.ended.Done():
+		return
+	}
+	c.client.restore()
+	c.lose(s)
+}
+
 // sendAgain sends what the queues have lost.
 func (c *call) sendAgain(ctx context.Context) {
 	c.mu.Lock()
@@ -130,7 +141,12 @@ func (c *call) sendAgain(ctx context.Context) {
 		for _, s := range lost {
 			c.client.courier.Forget(queue.Work(s.id, c.number))
 			if bound, _ := c.post.Bound(); c.bound != nil {
-				if err := queue.PutValue(ctx, c.client.js, s.id, c.number, *c.bound, bound); err != nil {
+				err := queue.PutValue(ctx, c.client.js, s.id, c.number, *c.bound, bound)
+				if queue.IsGone(err) { // once more
+					c.client.background(func() { c.regain(s) })
+					return nil
+				}
+				if err != nil {
 					return fmt.Errorf("cluster %s: storing the bound argument: %w", c.client.name, err)
 				}
 			}

@@ -289,7 +289,12 @@ func (c *call) send(ctx context.Context, p *parade.Posted, only bool) error {
 	if len(p.Data) > queue.Inline {
 		h := queue.HashOf(p.Data)
 		c.large.Store(true)
-		if err := queue.PutValue(ctx, c.client.js, to.id, c.number, h, p.Data); err != nil {
+		err := queue.PutValue(ctx, c.client.js, to.id, c.number, h, p.Data)
+		if queue.IsGone(err) { // the queue was removed at this moment
+			c.client.background(func() { c.regain(to) })
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("cluster %s: storing the inputs from %d on: %w", c.client.name, p.First, err)
 		}
 		c.mu.Lock()
