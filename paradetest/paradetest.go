@@ -49,6 +49,8 @@ type Features struct {
 	Large int
 	// Deadline is when one test counts as hanging; 0 is a minute.
 	Deadline time.Duration
+	// Leaks are functions of libraries whose goroutines may be left, by a fault of theirs.
+	Leaks []string
 }
 
 // needs are the features without which a test makes no sense.
@@ -138,7 +140,11 @@ func Run(t *testing.T, open func(context.Context) (parade.Executor, error), feat
 		if err := ex.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
-		if err := goleak.Find(running); err != nil {
+		allowed := []goleak.Option{running}
+		for _, f := range features.Leaks {
+			allowed = append(allowed, goleak.IgnoreTopFunction(f))
+		}
+		if err := goleak.Find(allowed...); err != nil {
 			t.Errorf("goroutines are left after Close: %v", err)
 		}
 		before.compare(t)
