@@ -181,7 +181,8 @@ type Task struct {
 	Err       *parade.TaskError // nil if it has a result
 	Size      int               // of the encoded result, in bytes
 	Value     string            // the result as text
-	Printable bool              // there is a Value: the result is a number, a text, or a slice of these
+	JSON      []byte            // and as JSON; NaN, infinite and complex numbers are texts there
+	Printable bool              // there are both: the result is a bool, a number, a text, or a slice of these
 }
 
 // Tasks yields what there is now of a job's tasks, in the order of their answers, whatever
@@ -193,7 +194,7 @@ func Tasks(ctx context.Context, conn Connection, name string) iter.Seq2[Task, er
 			return settled(ctx, js, r, false, func(one parade.Settled, _ func() (parade.Parcel, bool)) bool {
 				t := Task{Index: one.Index, Err: one.Err, Size: len(one.Result)}
 				if one.Err == nil {
-					t.Value, t.Printable = printed(r.Job.Result, one.Result)
+					t.Value, t.JSON, t.Printable = printed(r.Job.Result, one.Result)
 				}
 				more = yield(t, nil)
 				return more

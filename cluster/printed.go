@@ -1,14 +1,15 @@
 package cluster
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 
 	"github.com/parade-go/parade/internal/wire"
 )
 
-// printers make text of values of Go's own types, by their names.
-var printers = map[string]func(encoded []byte) (string, bool){}
+// printers make text and JSON of values of Go's own types, by their names.
+var printers = map[string]func(encoded []byte) (text string, object []byte, ok bool){}
 
 func init() {
 	addPrinter[bool]()
@@ -34,22 +35,42 @@ func addPrinter[T any]() {
 	printers[reflect.TypeFor[[]T]().String()] = decodeText[[]T]
 }
 
-func decodeText[T any](encoded []byte) (string, bool) {
+func decodeText[T any](encoded []byte) (text string, object []byte, ok bool) {
 	codec, err := wire.For[T]()
 	if err != nil {
-		return "", false
+		return "", nil, false
 	}
 	var one [1]T
 	if codec.Decode(wire.NewReader(encoded, false), one[:]) != nil {
-		return "", false
+		return "", nil, false
 	}
-	return fmt.Sprint(one[0]), true
+	return fmt.Sprint(one[0]), appendJSON(nil, reflect.ValueOf(one[0])), true
 }
 
-// printed makes text of an encoded value of a type, given by its name.
-func printed(kind string, encoded []byte) (string, bool) {
+// appendJSON appends a value as JSON. Numbers that JSON does not have, such as NaN and complex
+// ones, are texts there; a list of bytes is one of numbers.
+func appendJSON(b []byte, v reflect.Value) []byte {
+	if v.Kind() == reflect.Slice {
+		b = append(b, '[')
+		for i := range v.Len() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendJSON(b, v.Index(i))
+		}
+		return append(b, ']')
+	}
+	data, err := json.Marshal(v.Interface())
+	if err != nil {
+		data, _ = json.Marshal(fmt.Sprint(v.Interface())) // a text has no error
+	}
+	return append(b, data...)
+}
+
+// printed makes text and JSON of an encoded value of a type, given by its name.
+func printed(kind string, encoded []byte) (text string, object []byte, ok bool) {
 	if p := printers[kind]; p != nil {
 		return p(encoded)
 	}
-	return "", false
+	return "", nil, false
 }

@@ -668,6 +668,28 @@ func TestJournalRecord(t *testing.T) {
 	}
 }
 
+// With NameHosts the host of this machine has its name, in both files.
+func TestNameHosts(t *testing.T) {
+	t.Parallel()
+	spec := echo(t, "{}")
+	path := filepath.Join(t.TempDir(), "run.log")
+	j := open(t, path, spec, command.JournalOptions{})
+	j.NameHosts()
+	r := ended(t, spec, command.Input{Seq: 1, Args: []string{"a"}}, 0)
+	var err error
+	if r.Host, err = os.Hostname(); err != nil {
+		t.Fatal(err)
+	}
+	add(t, j, r)
+	closeJournal(t, j)
+	if line := lastLine(t, path); !strings.HasPrefix(line, "1\t"+r.Host+"\t") {
+		t.Errorf("the joblog has %q", line)
+	}
+	if line := lastLine(t, path+command.JournalSuffix); !strings.Contains(line, `"host":"`+r.Host+`"`) {
+		t.Errorf("the journal has %q", line)
+	}
+}
+
 // A resumed run holds 16 bytes for each task, as the documentation says, and numbers
 // that make no sense do no harm.
 func TestJournalMemory(t *testing.T) {

@@ -79,6 +79,10 @@ func TestAttachToFunctions(t *testing.T) {
 	if want := "task 0: done: 2\ntask 1: done: 2.5\ntask 2: done: 3\ntask 3: done: 3.5\n"; out != want {
 		t.Errorf("results prints %q, want %q", out, want)
 	}
+	out, _ = l.run(t, 0, "results", "halves", "--cluster", "lab", "--json")
+	if want := `{"index":1,"state":"done","type":"float64","bytes":`; !strings.Contains(out, want) || !strings.Contains(out, `,"value":2.5}`+"\n") {
+		t.Errorf("results --json prints %q", out)
+	}
 	l.run(t, 0, "attach", "pairs", "--cluster", "lab")
 	if out, _ := l.run(t, 0, "results", "pairs", "--cluster", "lab"); !strings.HasPrefix(out, "task 0: done: ") || !strings.HasSuffix(out, " B of main.pair\n") {
 		t.Errorf("results prints %q", out)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +26,9 @@ not wait for the others: "parade attach" does.
 
 Of a job of "parade run" that is the outcome of each command and what it printed; --json gives
 the objects of "parade run --json". Of a job of a program it is each task's state with its
-result, if that is a number, a text, or a list of these, and otherwise its type and size;
-or its error. --json has index, state, type, bytes, value, error, kind, attempt and worker.`,
+result, if that is a bool, a number, a text, or a list of these, and otherwise its type and
+size; or its error. --json has index, state, type, bytes, value, error, kind, attempt and
+worker; a value is itself JSON, but NaN, infinite and complex numbers are texts.`,
 		Example: `  parade results study --cluster lab
   parade results study --failed
   parade results study --json | jq .value`,
@@ -131,15 +133,17 @@ func showCommands(ctx context.Context, conn cluster.Connection, j cluster.Job, a
 
 // valueLine is a task in "parade results --json" of a job of a program.
 type valueLine struct {
-	Index   int     `json:"index"`
-	State   string  `json:"state"`
-	Type    string  `json:"type,omitempty"`
-	Bytes   int     `json:"bytes"` // of the encoded result
-	Value   *string `json:"value,omitempty"`
-	Error   string  `json:"error,omitempty"`
-	Kind    string  `json:"kind,omitempty"`
-	Attempt int     `json:"attempt,omitempty"`
-	Worker  string  `json:"worker,omitempty"`
+	Index   int             `json:"index"`
+	State   string          `json:"state"`
+	Type    string          `json:"type,omitempty"`
+	Bytes   int             `json:"bytes"` // of the encoded result
+	Value   json.RawMessage `json:"value,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Kind    string          `json:"kind,omitempty"`
+	Attempt int             `json:"attempt,omitempty"`
+	Worker  string          `json:"worker,omitempty"`
+
+	text string // the value for people
 }
 
 // longestValue is how much of a value is shown to people, in characters.
@@ -159,7 +163,7 @@ func showValues(ctx context.Context, conn cluster.Connection, j cluster.Job, asJ
 		case failedOnly:
 			continue
 		case t.Printable:
-			l.Value = &t.Value
+			l.Value, l.text = t.JSON, t.Value
 		}
 		lines = append(lines, l)
 	}
@@ -173,7 +177,7 @@ func showValues(ctx context.Context, conn cluster.Connection, j cluster.Job, asJ
 		case l.State == "failed":
 			text = shown(l.Error, 1000)
 		case l.Value != nil:
-			text = shown(*l.Value, longestValue)
+			text = shown(l.text, longestValue)
 		default:
 			text = fmt.Sprintf("%s of %s", size(float64(l.Bytes)), l.Type)
 		}
