@@ -486,7 +486,16 @@ func CancelJob(ctx context.Context, conn Connection, name string) error {
 
 // RemoveJob stops a job and removes all there is of it.
 func RemoveJob(ctx context.Context, conn Connection, name string) error {
-	return withJob(ctx, conn, name, func(js jetstream.JetStream, r queue.Record) error { return queue.Remove(ctx, js, r) })
+	return withJob(ctx, conn, name, func(js jetstream.JetStream, r queue.Record) error {
+		err := queue.Remove(ctx, js, r)
+		if queue.IsFull(err) { // removing a record takes room, which there is now
+			err = queue.Remove(ctx, js, r)
+		}
+		if queue.IsFull(err) {
+			err = fmt.Errorf("job %s: all it had is removed, but its record is not, since the controller's disk is full, or what it may take of it: %w", name, err)
+		}
+		return err
+	})
 }
 
 func withJob(ctx context.Context, conn Connection, name string, act func(jetstream.JetStream, queue.Record) error) error {

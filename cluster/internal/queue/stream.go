@@ -181,6 +181,8 @@ func IsFull(err error) bool {
 	case 10002, 10023, 10028, 10047, // resources of the account or the server, memory, storage
 		10077: // the store failed
 		return true
+	case 10049: // a stream could not be made; the server's words say why
+		return strings.Contains(api.Description, "no space left on device") || strings.Contains(api.Description, "creating store for stream")
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -223,6 +224,30 @@ func TestSweepMeanwhile(t *testing.T) {
 	}
 	if r, err := queue.Named(t.Context(), js, "study"); err != nil || r.ID != "study-b" {
 		t.Errorf("the name leads to %q, %v", r.ID, err)
+	}
+}
+
+// TestIsFull knows a full disk by what the server says of it.
+func TestIsFull(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"resources", &jetstream.APIError{ErrorCode: 10023, Description: "insufficient resources"}, true},
+		{"store", &jetstream.APIError{ErrorCode: 10049, Description: "error creating store for stream"}, true},
+		{"file", fmt.Errorf("stream x: %w", &jetstream.APIError{ErrorCode: 10049, Description: "mkdir x: no space left on device"}), true},
+		{"stream of another kind", &jetstream.APIError{ErrorCode: 10049, Description: "stream is being restored"}, false},
+		{"none found", jetstream.ErrStreamNotFound, false},
+		{"no error", nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if got := queue.IsFull(tc.err); got != tc.want {
+				t.Errorf("IsFull(%v) is %t", tc.err, got)
+			}
+		})
 	}
 }
 
