@@ -37,7 +37,7 @@ func newJobsCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "jobs",
-		Short: "The named jobs of a cluster: list, attach, results, cancel, retry, remove",
+		Short: "Show the named jobs of a cluster, or attach, results, cancel, retry, remove",
 		Long: `Jobs lists the jobs that "parade run --detach", and programs with cluster.Submit, have
 handed to a cluster by name, and that go on without them. "parade attach" waits for one and
 takes its results, as cluster.Attach does in a program.

@@ -123,7 +123,7 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	group("Inputs")
 
 	f.VarP(&o.jobs, "jobs", "j", "how many run at the same time: `N`, N% of the cores, +N, -N, or 0 for as many as possible (default: one per core)")
-	f.StringVar(&o.on, "on", "threads", "`executor`: "+strings.Join(executorKinds, ", ")+", or with a number of workers such as processes:4")
+	f.StringVar(&o.on, "on", "threads", "`executor`: "+strings.Join(executorKinds, ", ")+", or with a number of workers such as processes:4; cluster:NAME for the engines of a cluster")
 	f.StringArrayVar(&o.requires, "require", nil, "`label` that an engine of --on cluster:NAME must have, or an amount of a resource for each command, such as mem=8G; any number")
 	f.Var(&o.delay, "delay", "`time` between two starts, such as 0.5 or 2s")
 	f.Var(&o.load, "load", "start nothing while so `many` processes compute, or N% of the cores")
