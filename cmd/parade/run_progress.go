@@ -172,6 +172,7 @@ type runState struct {
 	stopping                     bool
 	read                         bool // all inputs
 	attached                     bool
+	away                         bool // a cluster has what it calls running: it runs, or waits there
 }
 
 func (s *runState) finished() int { return s.done + s.failed + s.whole + s.before }
@@ -195,7 +196,7 @@ func (l *loop) state() runState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := runState{
-		total: int(l.total.Load()), done: l.done, failed: l.failed, running: len(l.running), holding: l.holding, stopping: l.why != nil, read: l.ended, attached: l.attached,
+		total: int(l.total.Load()), done: l.done, failed: l.failed, running: len(l.running), holding: l.holding, stopping: l.why != nil, read: l.ended, attached: l.attached, away: l.held != nil,
 		whole: l.whole, before: l.before + l.left, beforeFailed: l.leftFailed,
 	}
 	if l.ended {
@@ -230,7 +231,11 @@ func (s *runState) parts(t *terminal) []string {
 		parts = append(parts, t.red(count(s.failed)+" failed"))
 	}
 	parts = append(parts, s.leftOut()...)
-	if !s.attached { // which does not know
+	switch {
+	case s.attached: // which does not know
+	case s.away:
+		parts = append(parts, count(s.running)+" with the cluster")
+	default:
 		parts = append(parts, count(s.running)+" running")
 	}
 	if s.rate > 0 {

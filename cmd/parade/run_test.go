@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -251,5 +252,26 @@ func TestHeldResults(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int{60, 70}, rest); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Where tasks run elsewhere, progress does not call them running that may wait there.
+func TestProgressWords(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		state runState
+		want  string
+	}{
+		{"here", runState{total: 3, done: 1, running: 2}, "1 of 3 done, 2 running"},
+		{"on a cluster", runState{total: 3, done: 1, running: 2, away: true}, "1 of 3 done, 2 with the cluster"},
+		{"attached", runState{total: 3, done: 1, attached: true}, "1 of 3 done"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if got := strings.Join(tc.state.parts(newTerminal(io.Discard)), ", "); got != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
 	}
 }
