@@ -137,6 +137,10 @@ func endEngines(ctx context.Context, folder string) (int, error) {
 	left := all
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Kill} {
 		for _, pid := range left {
+			// One in another container that shares the folder has a number of its own.
+			if !strings.Contains(commandLine(pid), " engine ") {
+				continue
+			}
 			if p, err := os.FindProcess(pid); err == nil {
 				_ = p.Signal(signal) // it may have ended just now; one that stays is found below
 			}

@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parade-go/parade"
 	"github.com/parade-go/parade/cluster"
+	"github.com/parade-go/parade/cluster/launch"
+	"github.com/parade-go/parade/internal/cores"
 )
 
 var cube = parade.Pure("main.cube", func(x int) int { return x * x * x })
@@ -150,5 +152,39 @@ func TestStartRefuses(t *testing.T) {
 	}
 	if _, err := cluster.Start(t.Context(), cluster.StartConfig{}); err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("a command that fails: %v", err)
+	}
+}
+
+// TestShare: all engines that one command starts on this machine use the cores once.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	granted := cores.Granted()
+	for name, tc := range map[string]struct {
+		e     engines
+		n     int
+		slots int
+		used  int // threads of all of them
+	}{
+		"one engine":           {engines{Launcher: localLauncher, Divided: true}, 1, granted, granted},
+		"an engine for a core": {engines{Launcher: localLauncher, Divided: true}, granted, 1, granted},
+		"after another start":  {engines{Launcher: localLauncher, Divided: true, Slots: granted, Threads: 1}, granted, 1, granted},
+		"slots that were said": {engines{Launcher: localLauncher, Slots: 1}, granted, 1, granted},
+		"more than cores":      {engines{Launcher: localLauncher, Slots: 2}, granted, 2, 2 * granted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.e.share(tc.n)
+			if used := tc.e.Slots * tc.e.Threads * tc.n; tc.e.Slots != tc.slots || used != tc.used {
+				t.Errorf("%d slots of %d threads in %d engines, want %d slots and %d threads in all", tc.e.Slots, tc.e.Threads, tc.n, tc.slots, tc.used)
+			}
+			s := starter{name: "lab", engines: tc.e}
+			if args := strings.Join(s.arguments(), " "); !strings.Contains(args, fmt.Sprintf("--slots %d --threads %d", tc.slots, tc.e.Threads)) {
+				t.Errorf("an engine is told %q", args)
+			}
+		})
+	}
+	other := engines{Launcher: launch.SSHName, Slots: 3}
+	if other.share(2); other.Slots != 3 || other.Threads != 0 {
+		t.Errorf("an engine of another machine: %+v", other)
 	}
 }
