@@ -65,7 +65,9 @@ func cancel(ctx context.Context, folder string, all []launched) error {
 	few := make(chan struct{}, 8)
 	for _, l := range all {
 		if known[l.key()] == launch.Vanished {
+			mu.Lock()
 			ended[l.key()] = true
+			mu.Unlock()
 			continue
 		}
 		work.Go(func() {
