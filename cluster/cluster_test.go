@@ -111,7 +111,7 @@ func TestConformance(t *testing.T) {
 		Freeze: func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
 	}
 	if name := os.Getenv(suiteVariable); name != "" {
-		features.Host = os.Getenv("PARADE_TEST_HOST")
+		features.Host, features.SharedWorkers = os.Getenv("PARADE_TEST_HOST"), true
 		paradetest.Run(t, func(ctx context.Context) (parade.Executor, error) { return parade.Open(ctx, "cluster:"+name) }, features)
 		return
 	}

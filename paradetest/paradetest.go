@@ -19,6 +19,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +42,9 @@ type Features struct {
 	// Kill ends the process with the given id at once, and Freeze stops it
 	// from running (SIGSTOP). With nil the tests that need them are left out.
 	Kill, Freeze func(pid int) error
+	// SharedWorkers: executors that open gives have the same workers, as clients of one
+	// cluster have. Tests that strike a worker then run alone.
+	SharedWorkers bool
 	// Host is the machine that the workers are on; "" is this one.
 	Host string
 	// Tasks is the number of tasks of the largest test; 0 is 100,000.
@@ -149,6 +153,7 @@ func Run(t *testing.T, open func(context.Context) (parade.Executor, error), feat
 		}
 		before.compare(t)
 	})
+	var striking sync.RWMutex
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
@@ -158,6 +163,14 @@ func Run(t *testing.T, open func(context.Context) (parade.Executor, error), feat
 				}
 				t.Run(tc.name, func(t *testing.T) {
 					t.Parallel()
+					switch {
+					case features.SharedWorkers && (tc.needs.kill || tc.needs.freeze):
+						striking.Lock()
+						defer striking.Unlock()
+					case features.SharedWorkers:
+						striking.RLock()
+						defer striking.RUnlock()
+					}
 					(&suite{T: t, features: features, open: open, ex: ex}).guard(tc.run)
 				})
 			}
