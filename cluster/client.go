@@ -343,6 +343,17 @@ type session struct {
 	record   queue.Record
 }
 
+// made returns the queues that there are.
+func (c *Client) made(ctx context.Context) ([]*session, error) {
+	select {
+	case c.making <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-c.making }()
+	return c.sessions[:len(c.sessions):len(c.sessions)], nil
+}
+
 // session returns the queue for the given engines and requirements, which it makes at the
 // first call for them.
 func (c *Client) session(ctx context.Context, targets, requires []string) (*session, error) {

@@ -100,6 +100,17 @@ func (l *lab) Close() error {
 	return errors.Join(errs...)
 }
 
+// ownLab opens a lab of engines of one slot that the test may harm, and closes it at the end.
+func ownLab(t *testing.T, engines int) *lab {
+	t.Helper()
+	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), engines, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
 // TestConformance: with PARADE_TEST_CLUSTER=NAME the suite runs on that cluster of this
 // user, whose engines must be on this machine, or on the one that PARADE_TEST_HOST names
 // and that shares its folder for temporary files.

@@ -234,16 +234,14 @@ func (v *View) Interrupt(ctx context.Context) error {
 		return err
 	}
 	c := v.client
-	select {
-	case c.making <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	sessions, err := c.made(ctx)
+	if err != nil {
+		return err
 	}
 	var ids []string
-	for _, s := range c.sessions {
+	for _, s := range sessions {
 		ids = append(ids, s.id)
 	}
-	<-c.making
 	if len(ids) == 0 {
 		return nil // nothing has been started
 	}

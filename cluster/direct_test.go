@@ -99,11 +99,7 @@ func TestViews(t *testing.T) {
 // one without any says so.
 func TestDirectRequire(t *testing.T) {
 	t.Parallel()
-	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := ownLab(t, 1)
 	conn, err := cluster.Load(l.controller.File(cluster.RoleEngine))
 	if err != nil {
 		t.Fatal(err)
@@ -138,11 +134,7 @@ func TestDirectRequire(t *testing.T) {
 // in no new view.
 func TestRetiringEngine(t *testing.T) {
 	t.Parallel()
-	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := ownLab(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	conn, err := cluster.Load(l.controller.File(cluster.RoleClient))

@@ -25,13 +25,10 @@ func (v *View) Held(ctx context.Context) (parcels int, err error) {
 	if !able { // until another asks, the queue counts what an engine had that is gone
 		return 0, nil
 	}
-	select {
-	case c.making <- struct{}{}:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+	sessions, err := c.made(ctx)
+	if err != nil {
+		return 0, err
 	}
-	sessions := c.sessions[:len(c.sessions):len(c.sessions)]
-	<-c.making
 	for _, s := range sessions {
 		engines, err := c.js.Consumer(ctx, queue.WorkStream(s.id), queue.Consumer)
 		if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {

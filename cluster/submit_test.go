@@ -42,14 +42,10 @@ var fuss = parade.Pure("cluster.fuss", func(f fussy) int { return int(f.N) })
 // stays free.
 func TestSubmitUnencodable(t *testing.T) {
 	t.Parallel()
-	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := ownLab(t, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err = cluster.Submit(ctx, l.client, "study", fuss, []fussy{{N: 1}, {N: 2}, {N: 3}}, nil)
+	err := cluster.Submit(ctx, l.client, "study", fuss, []fussy{{N: 1}, {N: 2}, {N: 3}}, nil)
 	var job *parade.JobError
 	if !errors.As(err, &job) || len(job.Failed) != 1 || job.Failed[0].Index != 1 || !errors.Is(err, parade.ErrEncode) {
 		t.Errorf("an input that cannot be encoded: %v, want a JobError for task 1", err)
@@ -63,11 +59,7 @@ func TestSubmitUnencodable(t *testing.T) {
 // the name alone.
 func TestSubmitRemoved(t *testing.T) {
 	t.Parallel()
-	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := ownLab(t, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	conn, err := cluster.Load(l.controller.File(cluster.RoleClient))
@@ -94,11 +86,7 @@ func TestSubmitRemoved(t *testing.T) {
 // TestRetryFull: a retry that the controller cannot store says so, and the failures stay.
 func TestRetryFull(t *testing.T) {
 	t.Parallel()
-	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := ownLab(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	f := parade.Bind(gated, t.TempDir())

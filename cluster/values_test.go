@@ -161,11 +161,7 @@ func TestScatterGather(t *testing.T) {
 // TestScatterAgain: a value that could not be stored is stored by the next try, and stays.
 func TestScatterAgain(t *testing.T) {
 	t.Parallel()
-	l, err := openLab(t.Context(), t.TempDir(), t.TempDir(), 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := ownLab(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	view, numbers := l.client.Direct(), counted(100)
@@ -348,16 +344,7 @@ func TestValueGone(t *testing.T) {
 	if err != nil || len(s.Queues) != 1 {
 		t.Fatalf("%d queues, %v", len(s.Queues), err)
 	}
-	other, err := conn.Dial("parade test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	js, err := queue.JetStream(other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := queue.DropValues(ctx, js, s.Queues[0].ID, "0", nil); err != nil {
+	if err := queue.DropValues(ctx, store(t, conn), s.Queues[0].ID, "0", nil); err != nil {
 		t.Fatal(err)
 	}
 	if sums, err := cluster.Apply(ctx, view, total, "numbers"); !errors.Is(err, parade.ErrNoValue) || !strings.Contains(err.Error(), "numbers") {

@@ -273,15 +273,7 @@ func (e *engine) run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	closed := make(chan struct{})
-	defer func() {
-		e.conn.SetClosedHandler(func(*nats.Conn) { close(closed) })
-		if e.conn.IsClosed() {
-			return
-		}
-		e.conn.Close()
-		<-closed
-	}()
+	defer access.Close(e.conn)
 	if e.js, err = queue.JetStream(e.conn); err != nil {
 		return err
 	}
